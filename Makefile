@@ -1,0 +1,42 @@
+# What an operator and CI type. LAB=none uses the controller that `juju` has, and starts and builds nothing.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+export LAB ?= debian
+lab := lab/bin/lab
+uv := lab/bin/uv
+tox := $(uv) run --quiet --frozen --group tox tox
+# The lab's juju and kubectl, for what runs on it.
+on := eval "$$($(lab) env)";
+
+.PHONY: help up down status env pack images demo test soak bench lint unit clean-lab
+
+help:
+	@echo 'make demo      the suite and a real workflow, from nothing'
+	@echo 'make test      all tests; make soak: those that take longer, too'
+	@echo 'make up | status | down | clean-lab'
+	@echo 'make pack | images | bench | lint | unit'
+	@echo 'eval "$$(make -s env)"   lets this shell speak to the lab'
+
+up down status env pack images:
+	@$(lab) $@
+
+clean-lab:
+	@$(lab) clean
+
+demo: up pack images
+	@$(on) $(uv) run --quiet --frozen --all-groups --all-packages python -m demo
+
+lint unit:
+	@$(tox) run -q -e $@
+
+# What needs no cluster comes first: most mistakes are found in a minute.
+test: lint unit up pack images
+	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab; fi
+	@$(on) $(tox) run -q -e integration
+
+soak: lint unit up pack images
+	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab -- -m ''; fi
+	@$(on) $(tox) run -q -e integration -- -m ''
+
+bench: up pack images
+	@$(on) $(uv) run --quiet --frozen --all-groups --all-packages python -m bench
