@@ -1,0 +1,202 @@
+"""Charms and workflow wheels into dist/: packed with charmcraft from the very files that users pack.
+
+On the lab charmcraft runs on Debian 12 and is told that this is Ubuntu 24.04, as the lab's charm base is: what is
+packed here has a Python 3.11 inside and runs on the lab only. With LAB=none the user's own charmcraft packs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sysconfig
+import tarfile
+
+import yaml
+
+from lab import commands, programs, settings
+from lab.progress import LabError, step
+
+_OS_RELEASE = """NAME="Ubuntu"
+ID=ubuntu
+ID_LIKE=debian
+VERSION_ID="24.04"
+VERSION="24.04 LTS (Noble Numbat)"
+VERSION_CODENAME=noble
+PRETTY_NAME="Ubuntu 24.04"
+"""
+_RECORD = settings.DIST / '.packed.json'
+_SHARED = ('lib', 'pyproject.toml', 'uv.lock')
+"""What every charm is made of besides its own folder."""
+
+
+def charms() -> list[pathlib.Path]:
+    """The folders of all charms: the server's at the root, its siblings, the neighbours."""
+    folders = [settings.ROOT, *(settings.ROOT / 'charms').iterdir(), *(settings.LAB / 'neighbours').iterdir()]
+    return sorted(f for f in folders if (f / 'charmcraft.yaml').exists())
+
+
+def name(folder: pathlib.Path) -> str:
+    """The charm's name."""
+    for file in ('metadata.yaml', 'charmcraft.yaml'):
+        if (folder / file).exists() and (value := yaml.safe_load((folder / file).read_text()).get('name')):
+            return value
+    raise LabError(f'{folder.relative_to(settings.ROOT)} has no charm name in metadata.yaml or charmcraft.yaml')
+
+
+def pack(*, on_lab: bool) -> None:
+    """Leave dist/<charm>.charm for every charm, and dist/oci-factory.tar with the workflows' wheels.
+
+    Args:
+        on_lab: pack for the lab's charm base; otherwise with the user's charmcraft.
+
+    Raises:
+        LabError: when charmcraft is missing or fails.
+    """
+    settings.DIST.mkdir(exist_ok=True)
+    record = json.loads(_RECORD.read_text()) if _RECORD.exists() else {}
+    if not on_lab and not shutil.which('charmcraft'):
+        raise LabError('charmcraft is not installed: snap install charmcraft --classic')
+    for folder in charms():
+        charm = name(folder)
+        key = f'{_key(folder)}-{"lab" if on_lab else "user"}'
+        target = settings.DIST / f'{charm}.charm'
+        if record.get(charm) == key and target.exists():
+            continue
+        with step(f'packed {charm}') as meter:
+            _pack(folder, target, on_lab=on_lab, on_line=meter.show)
+        record[charm] = key
+        _RECORD.write_text(json.dumps(record, indent=1))
+    _workflows(record)
+
+
+def tracked(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The files of a folder that git would commit: what is packed is what is in the repository."""
+    listing = commands.output(
+        [
+            'git',
+            '-C',
+            str(settings.ROOT),
+            'ls-files',
+            '-z',
+            '--cached',
+            '--others',
+            '--exclude-standard',
+            '--',
+            str(folder),
+        ]
+    )
+    return [settings.ROOT / n for n in sorted(listing.split('\0')) if n and (settings.ROOT / n).is_file()]
+
+
+def _files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """What a charm is packed from."""
+    if folder == settings.ROOT:
+        own = [settings.ROOT / n for n in ('src', 'templates', 'health')]
+        own += [p for p in settings.ROOT.glob('*.yaml')]
+    else:
+        own = [folder]
+    files: list[pathlib.Path] = []
+    for path in [*own, *(settings.ROOT / n for n in _SHARED)]:
+        files += tracked(path)
+    return files
+
+
+def _key(folder: pathlib.Path) -> str:
+    digest = hashlib.sha256(pathlib.Path(__file__).read_bytes())
+    for path in _files(folder):
+        digest.update(str(path.relative_to(settings.ROOT)).encode() + b'\0' + path.read_bytes() + b'\0')
+    return digest.hexdigest()
+
+
+def _pack(folder: pathlib.Path, target: pathlib.Path, *, on_lab: bool, on_line) -> None:
+    # charmcraft would copy earlier results into the charm, and its own working folders into themselves:
+    # it gets a copy that holds nothing else.
+    tree = settings.HOME / 'pack' / target.stem
+    shutil.rmtree(tree, ignore_errors=True)
+    for path in tracked(settings.ROOT):
+        copy = tree / path.relative_to(settings.ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+    subprocess.run(['git', 'init', '--quiet', str(tree)], check=True)
+    project = tree / folder.relative_to(settings.ROOT)
+    command, env = _charmcraft() if on_lab else (['charmcraft', 'pack'], {'CHARMCRAFT_EXPERIMENTAL_MONOREPO': '1'})
+    commands.run(
+        command, cwd=project, env=env, what=f'packing {target.stem}', log=f'pack-{target.stem}', on_line=on_line
+    )
+    packed = list(project.glob('*.charm'))
+    if len(packed) != 1:
+        raise LabError(
+            f'charmcraft left {len(packed)} charms for {target.stem}', settings.LOG / f'pack-{target.stem}.log'
+        )
+    shutil.move(packed[0], target)
+    shutil.rmtree(tree)
+
+
+def _charmcraft() -> tuple[list[str], dict[str, str]]:
+    """charmcraft of the lock file on Debian, in an environment of its own."""
+    venv = settings.HOME / 'charmcraft'
+    commands.run(
+        [settings.UV, 'sync', '--quiet', '--frozen', '--only-group=pack', '--project', str(settings.ROOT)],
+        env={'UV_PROJECT_ENVIRONMENT': str(venv), 'VIRTUAL_ENV': ''},
+        what='installing charmcraft',
+        log='charmcraft',
+    )
+    # charmcraft resolves build packages through python3-apt, which exists as a Debian package only.
+    packages = venv / 'lib/python3.11/site-packages'
+    debian = pathlib.Path('/usr/lib/python3/dist-packages')
+    for path in (debian / 'apt', *debian.glob('apt_pkg*.so'), *debian.glob('apt_inst*.so')):
+        if not (packages / path.name).exists():
+            (packages / path.name).symlink_to(path)
+    noble = settings.RUN / 'noble'
+    noble.mkdir(parents=True, exist_ok=True)
+    (noble / 'os-release').write_text(_OS_RELEASE)
+    go = pathlib.Path(sysconfig.get_path('purelib'), 'go', 'bin')
+    env = {
+        'UNIXCONFDIR': str(noble),
+        'PATH': f'{venv / "bin"}:{go}:{os.environ["PATH"]}',
+        'UV_PYTHON': '/usr/bin/python3',
+        'VIRTUAL_ENV': '',
+        **programs.go_environment(),
+    }
+    return ['charmcraft', 'pack', '--destructive-mode'], env
+
+
+def _workflows(record: dict) -> None:
+    """dist/oci-factory.tar: the workflows' wheel and the wheels of what it needs, for the worker image's Python."""
+    target = settings.DIST / 'oci-factory.tar'
+    folders = [p.parent for p in (settings.ROOT / 'workflows').glob('*/pyproject.toml')]
+    digest = hashlib.sha256((settings.ROOT / 'uv.lock').read_bytes())
+    for folder in sorted(folders):
+        for path in tracked(folder):
+            digest.update(str(path).encode() + path.read_bytes())
+    if not folders or (record.get(target.name) == digest.hexdigest() and target.exists()):
+        return
+    with step('packed oci-factory.tar'):
+        wheels = settings.HOME / 'pack' / 'wheels'
+        shutil.rmtree(wheels, ignore_errors=True)
+        wheels.mkdir(parents=True)
+        for folder in folders:
+            build = [settings.UV, 'build', '--quiet', '--wheel', f'--out-dir={wheels}', str(folder)]
+            commands.run(build, what=f'building {folder.name}', log='pack-workflows')
+        export = [settings.UV, 'export', '--quiet', '--frozen', '--no-header', '--no-emit-workspace', '--no-dev',
+                  '--package=oci-factory', '--project', str(settings.ROOT)]  # fmt: skip
+        requirements = wheels.parent / 'requirements.txt'
+        requirements.write_text(commands.output(export))
+        download = [f'{settings.HOME}/charmcraft/bin/python', '-m', 'pip', 'download']
+        commands.run(
+            [*download, '--quiet', '--require-hashes', '--no-deps', '--only-binary=:all:', '--python-version=3.11',
+             '--implementation=cp', '--platform=manylinux_2_17_x86_64', '--platform=manylinux2014_x86_64',
+             f'--dest={wheels}', f'--requirement={requirements}'],
+            what='fetching the wheels that the workflows need',
+            log='pack-workflows',
+        )  # fmt: skip
+        with tarfile.open(target, 'w') as archive:
+            for wheel in sorted(wheels.glob('*.whl')):
+                archive.add(wheel, wheel.name)
+        shutil.rmtree(wheels)
+    record[target.name] = digest.hexdigest()
+    _RECORD.write_text(json.dumps(record, indent=1))
