@@ -1,0 +1,38 @@
+"""Reads and writes relation data with as few hook commands as there are differences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+
+def publish(databag: MutableMapping[str, str], content: Mapping[str, str]) -> None:
+    """Make a databag of our own say exactly `content`, but for what Juju itself keeps in it.
+
+    Args:
+        databag: the application's (leader only) or the unit's.
+        content: key to raw string.
+    """
+    kept = {'egress-subnets', 'ingress-address', 'private-address'}
+    stale = [key for key in databag if key not in content and key not in kept]
+    # An empty string is how Juju is told to drop a key.
+    changes = {key: value for key, value in content.items() if databag.get(key) != value} | dict.fromkeys(stale, '')
+    if changes:
+        databag.update(changes)
+
+
+def load_json(databag: Mapping[str, str], key: str) -> Any:
+    """A value that the other side wrote as JSON; None if it is not there or no JSON.
+
+    What another charm writes is not ours to be surprised by: it counts as not written yet.
+    """
+    try:
+        return json.loads(databag[key])
+    except (KeyError, ValueError):
+        return None
+
+
+def dump_json(value: Any) -> str:
+    """JSON that is equal for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(',', ':'))

@@ -1,0 +1,85 @@
+"""The smaller contracts: database names and interfaces, versions, host info, databags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from temporal_charms import databags, host_info, versions
+from temporal_charms.admin import Frontend
+from temporal_charms.databases import Database, Endpoint, database_name
+from temporal_charms.versions import SchemaVersions
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'name'),
+    [
+        (('temporal', 'temporal-k8s'), 'temporal_temporal_k8s'),
+        (('temporal', 'temporal-k8s', 'visibility'), 'temporal_temporal_k8s_visibility'),
+        (('Prod.EU', 'a'), 'prod_eu_a'),
+    ],
+)
+def test_given_names_of_juju_then_a_database_is_named_after_them(arguments, name):
+    assert database_name(*arguments) == name
+
+
+def test_given_long_names_then_databases_stay_short_and_different():
+    names = {database_name('m' * 40, 'a' * 40, suffix) for suffix in ('', 'visibility', 'other')}
+
+    assert len(names) == 3
+    assert all(len(name) <= 49 for name in names)
+
+
+def test_given_a_database_when_printed_then_its_password_is_not():
+    assert 'hush' not in repr(Database(Endpoint('h', 1, 'n'), 'user', 'hush'))
+
+
+@pytest.mark.parametrize(
+    ('text', 'version'),
+    [('temporal version 1.32.2', (1, 32, 2)), ('v2.0', (2, 0)), ('none', None), ('', None), ('version 7', None)],
+)
+def test_given_what_a_program_says_then_its_version_is_found(text, version):
+    assert versions.parse(text) == (version if version != (2, 0) else None)
+
+
+@pytest.mark.parametrize(
+    ('found', 'enough'),
+    [(('1.19', '1.14'), True), (('1.20', '1.14'), True), (('1.9', '1.14'), False), (('1.19', '1.9'), False)],
+)
+def test_given_a_schema_then_it_suffices_if_no_part_is_older(found, enough):
+    assert versions.at_least(SchemaVersions(*found), SchemaVersions('1.19', '1.14')) is enough
+
+
+@pytest.mark.parametrize('frontend', [Frontend('h', 7233), Frontend('h', 7233, tls=True, ca='PEM')])
+def test_given_host_info_when_dumped_and_loaded_then_it_is_the_same(frontend):
+    assert host_info.load(host_info.dump(frontend)) == frontend
+
+
+@pytest.mark.parametrize('databag', [{}, {'host': 'h'}, {'host': '', 'port': '7233'}, {'host': 'h', 'port': 'x'}])
+def test_given_host_info_that_is_not_complete_then_it_is_not_said_yet(databag):
+    assert host_info.load(databag) is None
+
+
+def test_given_equal_values_then_their_json_is_equal():
+    assert databags.dump_json({'b': 1, 'a': 2}) == databags.dump_json({'a': 2, 'b': 1}) == '{"a":2,"b":1}'
+
+
+class Databag(dict[str, str]):
+    """A databag that counts how often it is written to."""
+
+    writes = 0
+
+    def update(self, *args: Any, **values: str) -> None:
+        """Count."""
+        self.writes += 1
+        super().update(*args, **values)
+
+
+def test_given_a_databag_when_published_then_only_what_differs_is_written_at_once():
+    databag = Databag({'egress-subnets': 'x', 'old': '1', 'same': '2', 'other': '3'})
+
+    databags.publish(databag, {'same': '2', 'other': '4', 'new': '5'})
+    databags.publish(databag, {'same': '2', 'other': '4', 'new': '5', 'old': ''})
+
+    assert databag.writes == 1
+    assert databag == {'egress-subnets': 'x', 'old': '', 'same': '2', 'other': '4', 'new': '5'}
