@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""The Temporal server's charm: which events there are and who handles them. Decisions are in plan.py."""
+
+from __future__ import annotations
+
+import functools
+
+import ops
+from temporal_charms import databags, postgresql_client
+
+import facts
+import plan
+from workload import Workload
+
+_CREDENTIALS = 'admin-credentials'
+_RELATIONS = (*facts.LEGACY, *facts.CURRENT, 'admin', 'ingress', 'nginx-route', 'temporal-host-info', 'peer')
+
+
+class TemporalCharm(ops.CharmBase):
+    """The server."""
+
+    def __init__(self, framework: ops.Framework):
+        super().__init__(framework)
+        self.workload = Workload(self.unit.get_container(facts.CONTAINER))
+        events = [
+            self.on.config_changed,
+            self.on.leader_elected,
+            self.on.secret_changed,
+            self.on.update_status,
+            self.on.upgrade_charm,
+            self.on[facts.CONTAINER].pebble_ready,
+            self.on[facts.CONTAINER].pebble_custom_notice,
+            self.on[facts.CONTAINER].pebble_check_failed,
+            self.on[facts.CONTAINER].pebble_check_recovered,
+        ]
+        for name in _RELATIONS:
+            relation = self.on[name]
+            events += [relation.relation_created, relation.relation_changed, relation.relation_broken]
+        for event in events:
+            framework.observe(event, self._reconcile)
+        framework.observe(self.on.secret_remove, self._forget_revision)
+        framework.observe(self.on.collect_unit_status, self._collect_status)
+
+    @functools.cached_property
+    def _facts(self) -> facts.Facts:
+        return facts.Facts.load(self)
+
+    @functools.cached_property
+    def _plan(self) -> plan.Plan:
+        return plan.make(self._facts)
+
+    def _reconcile(self, _: ops.EventBase) -> None:
+        """Make everything look like the plan, whatever happened."""
+        self._ask_for_databases()
+        self._publish()
+        self.workload.apply(self._plan)
+        if self._plan.version:
+            self.unit.set_workload_version(self._plan.version)
+        self.unit.set_ports(*self._plan.ports)
+
+    def _ask_for_databases(self) -> None:
+        """Answer every database relation that there is; whether they make a pair is for the conditions to say."""
+        leader = self._facts.here.leader
+        for endpoint in (*facts.LEGACY, *facts.CURRENT):
+            relation = facts.relation_of(self.model, endpoint)
+            if relation is None:
+                continue
+            name = facts.wanted_database(self.model, endpoint)
+            if endpoint in facts.LEGACY:
+                from temporal_charms import pgsql
+
+                pgsql.request(relation, self.unit, name, leader=leader)
+            elif leader:
+                databags.publish(relation.data[self.app], postgresql_client.request(name))
+
+    def _publish(self) -> None:
+        """Tell the related applications what the plan says; as the application only if this unit leads it."""
+        for endpoint, content in self._plan.unit_databags.items():
+            for relation in self._relations(endpoint):
+                databags.publish(relation.data[self.unit], content)
+        if not self._facts.here.leader:
+            return
+        for endpoint, content in self._plan.databags.items():
+            for relation in self._relations(endpoint):
+                databags.publish(relation.data[self.app], content)
+        for relation in self._relations('admin'):
+            uri = self._share_credentials(relation) if self._plan.credentials else ''
+            databags.publish(relation.data[self.app], plan.admin_request(self._facts, uri))
+        for relation in self._relations('peer'):
+            if self._plan.shards and self._facts.peers.shards is None:
+                relation.data[self.app]['shards'] = str(self._plan.shards)
+
+    def _relations(self, endpoint: str) -> list[ops.Relation]:
+        return [relation for relation in self.model.relations[endpoint] if relation.active]
+
+    def _share_credentials(self, relation: ops.Relation) -> str:
+        """Hand the databases' passwords to the admin charm by a secret of the application.
+
+        Returns:
+            The secret's URI.
+        """
+        content = self._plan.credentials
+        uri = relation.data[self.app].get('credentials', '')
+        try:
+            secret = self.model.get_secret(id=uri) if uri else self.model.get_secret(label=_CREDENTIALS)
+            if secret.peek_content() != content:
+                secret.set_content(content)
+        except ops.SecretNotFoundError:
+            secret = self.app.add_secret(content, label=_CREDENTIALS)
+        if not uri:
+            secret.grant(relation)
+        return uri or secret.id or secret.get_info().id
+
+    def _forget_revision(self, event: ops.SecretRemoveEvent) -> None:
+        event.remove_revision()
+
+    def _collect_status(self, event: ops.CollectStatusEvent) -> None:
+        if self._plan.unmet:
+            event.add_status(self._plan.unmet.status(self._facts))
+            return
+        health = self.workload.health()
+        event.add_status(ops.ActiveStatus() if health.serving else ops.WaitingStatus(f'waiting for {health.detail}'))
+
+
+if __name__ == '__main__':  # pragma: no cover
+    ops.main(TemporalCharm)

@@ -1,0 +1,332 @@
+"""Whatever the event: files, Pebble layer, databags, ports and secrets look like the plan afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import ops
+import pytest
+import world
+import yaml
+from ops import pebble, testing
+
+import plan
+from workload import Health
+
+CONFIG, PASSWORD_FILE = '/etc/temporal/config.yaml', '/etc/temporal/secrets/default-password'
+
+
+@pytest.mark.parametrize('databases', ['legacy', 'current'])
+def test_given_everything_in_place_when_pebble_is_ready_then_the_server_is_configured_and_started(ctx, run, databases):
+    out = run(world.state(databases=databases))
+
+    config = yaml.safe_load(world.file(ctx, out, CONFIG))
+    store = config['persistence']['datastores']['default']['sql']
+    assert store['connectAddr'] == f'{world.HOST}:5432'
+    assert store['databaseName'] == 'm_temporal_k8s'
+    assert store['user'] == 'relation_id_1'
+    assert store['passwordCommand'] == {'command': '/bin/cat', 'args': [PASSWORD_FILE]}
+    assert config['persistence']['datastores']['visibility']['sql']['databaseName'] == 'm_temporal_k8s_visibility'
+    assert config['persistence']['numHistoryShards'] == 512
+    assert config['global']['membership']['broadcastAddress'] == '10.1.2.3'
+    assert config['publicClient'] == {}
+    assert set(config['services']) == {'frontend', 'history', 'matching', 'worker'}
+    assert world.file(ctx, out, PASSWORD_FILE) == world.PASSWORD
+    container = out.get_container('temporal')
+    assert container.service_statuses['temporal'] == pebble.ServiceStatus.ACTIVE
+    assert container.service_statuses['temporal-health'] == pebble.ServiceStatus.ACTIVE
+    assert out.opened_ports == {testing.TCPPort(7233)}
+    assert out.workload_version == '1.32.2'
+
+
+@pytest.mark.parametrize('databases', ['legacy', 'current'])
+def test_given_a_password_when_the_server_starts_then_it_stands_nowhere_but_in_a_file_of_its_own(ctx, run, databases):
+    out = run(world.state(databases=databases))
+
+    container = out.get_container('temporal')
+    assert world.PASSWORD not in str(container.plan.to_yaml())
+    assert world.PASSWORD not in world.file(ctx, out, CONFIG)
+    assert not [line for line in ctx.juju_log if world.PASSWORD in line.message]
+    for relation in out.relations:
+        # The legacy interface carries it by its design, in the databag of the provider; never in ours.
+        assert world.PASSWORD not in str(relation.local_app_data) + str(relation.local_unit_data)
+    path = container.get_filesystem(ctx) / PASSWORD_FILE.lstrip('/')
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_given_the_same_world_when_reconciled_again_then_nothing_is_restarted(ctx, run):
+    first = run(world.state())
+    layers = first.get_container('temporal').plan.to_yaml()
+
+    second = ctx.run(ctx.on.config_changed(), first)
+
+    assert second.get_container('temporal').plan.to_yaml() == layers
+
+
+@pytest.mark.parametrize(
+    ('changes', 'restarts'),
+    [
+        ({'config': {'external-hostname': 'temporal.example.com'}}, False),
+        ({'leader': False}, False),
+    ],
+)
+def test_given_a_running_server_when_something_it_does_not_read_changes_then_it_goes_on(ctx, run, changes, restarts):
+    first = run(world.state())
+    before = first.get_container('temporal').plan.services['temporal'].environment
+
+    second = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, **changes))
+
+    after = second.get_container('temporal').plan.services['temporal'].environment
+    assert (before != after) is restarts
+
+
+def test_given_a_running_server_when_the_password_rotates_then_its_file_changes_and_it_goes_on(ctx, run):
+    first = run(world.state(databases='current'))
+    before = first.get_container('temporal').plan.services['temporal'].environment
+    secrets = [
+        dataclasses.replace(secret, latest_content={'username': 'relation_id_1', 'password': 'new'})
+        if 'password' in (secret.tracked_content or {}) and secret.owner is None
+        else secret
+        for secret in first.secrets
+    ]
+
+    second = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, secrets=secrets))
+
+    assert world.file(ctx, second, PASSWORD_FILE) == 'new'
+    assert second.get_container('temporal').plan.services['temporal'].environment == before
+
+
+def test_given_a_running_server_when_the_pod_moves_then_it_is_restarted_with_its_new_address(ctx, run, monkeypatch):
+    first = run(world.state())
+    before = first.get_container('temporal').plan.services['temporal'].environment
+    monkeypatch.setattr('facts.pod_address', lambda: ('10.9.9.9', 'x'))
+
+    second = ctx.run(ctx.on.config_changed(), first)
+
+    assert second.get_container('temporal').plan.services['temporal'].environment != before
+
+
+def test_given_a_leader_when_databases_are_related_then_it_asks_for_one_each(ctx):
+    relations = [world.legacy('db', provided=False), world.legacy('visibility', provided=False)]
+    out = ctx.run(ctx.on.relation_created(relations[0]), world.state(databases='', relations=relations))
+
+    assert world.only(out, 'db').local_app_data['database'] == 'm_temporal_k8s'
+    assert world.only(out, 'visibility').local_app_data['database'] == 'm_temporal_k8s_visibility'
+    assert world.only(out, 'db').local_unit_data['database'] == 'm_temporal_k8s'
+
+
+def test_given_a_follower_when_legacy_databases_are_related_then_it_repeats_what_the_leader_asked_for(ctx):
+    relations = [world.legacy('db', provided=False), world.legacy('visibility', provided=False)]
+    state = world.state(databases='', relations=relations, leader=False)
+
+    out = ctx.run(ctx.on.relation_created(relations[0]), state)
+
+    assert world.only(out, 'db').local_unit_data['database'] == 'm_temporal_k8s'
+    assert world.only(out, 'db').local_app_data == {}
+
+
+@pytest.mark.parametrize('leader', [True, False])
+def test_given_current_databases_when_related_then_only_the_leader_asks(ctx, leader):
+    relations = [world.current(name, provided=False)[0] for name in ('database', 'visibility-database')]
+    state = world.state(databases='', relations=relations, leader=leader)
+
+    out = ctx.run(ctx.on.relation_created(relations[0]), state)
+
+    asked = world.only(out, 'visibility-database').local_app_data.get('database')
+    assert asked == ('m_temporal_k8s_visibility' if leader else None)
+
+
+def test_given_databases_when_admin_is_related_then_it_is_told_where_they_are_and_gets_a_secret(ctx, run):
+    out = run(world.state())
+
+    relation = world.only(out, 'admin')
+    assert world.answered(relation, 'databases')['persistence'] == {
+        'host': world.HOST, 'port': 5432, 'name': 'm_temporal_k8s', 'tls': False, 'ca': '',
+    }  # fmt: skip
+    assert relation.local_app_data['server_version'] == '1.32.2'
+    assert world.answered(relation, 'frontend')['host'] == 'temporal-k8s.m.svc.cluster.local'
+    secret = out.get_secret(id=relation.local_app_data['credentials'])
+    assert secret.latest_content['visibility-password'] == world.PASSWORD
+    assert secret.remote_grants == {relation.id: {'temporal-admin-k8s'}}
+
+
+def test_given_a_shared_secret_when_reconciled_again_then_there_is_still_one(ctx, run):
+    first = run(world.state())
+
+    second = ctx.run(ctx.on.config_changed(), first)
+
+    assert len([s for s in second.secrets if s.label == 'admin-credentials']) == 1
+    assert world.only(second, 'admin').local_app_data == world.only(first, 'admin').local_app_data
+
+
+def test_given_admin_related_anew_when_reconciled_then_the_same_secret_is_granted_to_it(ctx, run):
+    first = run(world.state())
+    relations = [*world.without(first.relations, 'admin'), world.admin_relation()]
+
+    second = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, relations=relations))
+
+    relation = world.only(second, 'admin')
+    secret = second.get_secret(id=relation.local_app_data['credentials'])
+    assert relation.id in secret.remote_grants
+
+
+def test_given_a_new_password_when_reconciled_then_the_secret_has_a_new_revision(ctx, run):
+    first = run(world.state())
+    relations = [
+        dataclasses.replace(
+            r, remote_units_data={0: _with_password(r, 'new')}, remote_app_data=_with_password(r, 'new')
+        )
+        if r.endpoint == 'db'
+        else r
+        for r in first.relations
+    ]
+
+    second = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, relations=relations))
+
+    uri = world.only(second, 'admin').local_app_data['credentials']
+    assert second.get_secret(id=uri).latest_content['persistence-password'] == 'new'
+
+
+def test_given_an_old_revision_of_the_secret_when_nobody_reads_it_then_it_is_removed(ctx):
+    secret = testing.Secret({'a': 'b'}, owner='app', label='admin-credentials')
+
+    # Every secret of ops.testing is at revision 1, which may not be removed.
+    ctx.run(ctx.on.secret_remove(secret, revision=7), world.state(secrets=[secret]))
+
+    assert ctx.removed_secret_revisions == [7]
+
+
+def _with_password(relation, password: str) -> dict[str, str]:
+    data = dict(relation.remote_app_data)
+    data['master'] = f'dbname={data["database"]} host={world.HOST} password={password} port=5432 user=relation_id_1'
+    return data
+
+
+def test_given_ingress_when_related_then_it_is_told_where_the_server_is(ctx, run):
+    ingress, route = testing.Relation('ingress', 'ingress'), testing.Relation('nginx-route', 'nginx-route')
+    info = testing.Relation('temporal-host-info', 'temporal-host-info')
+    state = world.state(config={'external-hostname': 'temporal.example.com'})
+
+    out = run(dataclasses.replace(state, relations=[*state.relations, ingress, route, info]))
+
+    told = world.only(out, 'ingress')
+    assert told.local_app_data == {'model': '"m"', 'name': '"temporal-k8s"', 'port': '7233', 'scheme': '"h2c"'}
+    assert told.local_unit_data['host'] == '"temporal-k8s-0.endpoints"'
+    assert told.local_unit_data['ip'] == '"10.1.2.3"'
+    assert world.only(out, 'nginx-route').local_app_data == {
+        'service-namespace': 'm',
+        'service-name': 'temporal-k8s',
+        'service-port': '7233',
+        'service-hostname': 'temporal.example.com',
+        'backend-protocol': 'GRPC',
+    }
+    assert world.only(out, 'temporal-host-info').local_app_data == {
+        'host': 'temporal-k8s.m.svc.cluster.local',
+        'port': '7233',
+    }
+
+
+def test_given_a_follower_when_reconciled_then_it_writes_nothing_for_the_application(ctx, run):
+    out = run(world.state(leader=False))
+
+    assert world.only(out, 'admin').local_app_data == {}
+    assert world.only(out, 'peer').local_app_data == {}
+    assert not [s for s in out.secrets if s.owner == 'app']
+
+
+def test_given_a_first_start_when_reconciled_then_the_shard_count_is_remembered(run):
+    out = run(world.state(config={'num-history-shards': 128}))
+
+    assert world.only(out, 'peer').local_app_data == {'shards': '128'}
+
+
+def test_given_a_server_that_serves_when_the_notice_arrives_then_pebble_watches_it(ctx, run, health):
+    first = run(world.state())
+    health.answer = Health(True, 'serving')
+    notice = testing.Notice(plan.NOTICE)
+    container = dataclasses.replace(
+        first.get_container('temporal'), notices=[notice], check_infos={_check(pebble.CheckStatus.INACTIVE)}
+    )
+
+    second = ctx.run(
+        ctx.on.pebble_custom_notice(container, notice=notice), dataclasses.replace(first, containers={container})
+    )
+
+    (check,) = second.get_container('temporal').check_infos
+    assert check.status == pebble.CheckStatus.UP
+    assert second.unit_status == ops.ActiveStatus()
+
+
+def _check(status: pebble.CheckStatus) -> testing.CheckInfo:
+    return testing.CheckInfo(
+        plan.CHECK, level=pebble.CheckLevel.READY, startup=pebble.CheckStartup.DISABLED, status=status, threshold=2
+    )
+
+
+@pytest.mark.parametrize('status', [pebble.CheckStatus.UP, pebble.CheckStatus.DOWN])
+def test_given_a_watched_server_when_a_check_changes_then_the_status_is_what_the_server_answers(
+    ctx, run, health, status
+):
+    first = run(world.state())
+    health.answer = Health(status == pebble.CheckStatus.UP, 'matching')
+    failures = 0 if status == pebble.CheckStatus.UP else 2
+    info = dataclasses.replace(_check(status), failures=failures, successes=1)
+    container = dataclasses.replace(first.get_container('temporal'), check_infos={info})
+    event = ctx.on.pebble_check_recovered if status == pebble.CheckStatus.UP else ctx.on.pebble_check_failed
+
+    out = ctx.run(event(container, info=info), dataclasses.replace(first, containers={container}))
+
+    expected = ops.ActiveStatus() if failures == 0 else ops.WaitingStatus('waiting for matching')
+    assert out.unit_status == expected
+
+
+@pytest.mark.parametrize('endpoint', ['db', 'visibility'])
+def test_given_a_running_server_when_a_database_goes_then_it_stops(ctx, run, endpoint):
+    first = run(world.state())
+
+    out = ctx.run(ctx.on.relation_broken(world.only(first, endpoint)), first)
+
+    statuses = out.get_container('temporal').service_statuses
+    assert statuses['temporal'] == statuses['temporal-health'] == pebble.ServiceStatus.INACTIVE
+    assert isinstance(out.unit_status, ops.BlockedStatus)
+
+
+def test_given_a_running_server_when_the_admin_charm_goes_then_it_goes_on_and_the_status_says_so(ctx, run):
+    first = run(world.state())
+
+    out = ctx.run(ctx.on.relation_broken(world.only(first, 'admin')), first)
+
+    assert out.get_container('temporal').service_statuses['temporal'] == pebble.ServiceStatus.ACTIVE
+    assert out.unit_status == ops.BlockedStatus(
+        'no admin tools: juju integrate temporal-k8s:admin temporal-admin-k8s:admin'
+    )
+
+
+def test_given_a_restarted_pod_when_pebble_is_ready_then_everything_is_pushed_again(ctx, run):
+    first = run(world.state())
+    fresh = dataclasses.replace(first, containers={world.container()})
+
+    out = run(fresh)
+
+    assert out.get_container('temporal').service_statuses['temporal'] == pebble.ServiceStatus.ACTIVE
+    assert yaml.safe_load(world.file(ctx, out, CONFIG))
+
+
+def test_given_an_image_asked_before_when_reconciled_then_its_version_is_read_back(ctx, run):
+    first = run(world.state())
+
+    ctx.run(ctx.on.config_changed(), first)
+
+    asked = [e for e in ctx.exec_history['temporal'] if e.command == ['temporal-server', '--version']]
+    assert len(asked) == 1
+
+
+def test_given_a_health_client_of_another_size_when_reconciled_then_it_is_pushed(ctx, run, tmp_path):
+    first = run(world.state())
+    (tmp_path / 'temporal-health').write_bytes(b'another ELF')
+
+    out = ctx.run(ctx.on.config_changed(), first)
+
+    path = pathlib.Path(out.get_container('temporal').get_filesystem(ctx)) / 'usr/local/bin/temporal-health'
+    assert path.read_bytes() == b'another ELF'
