@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""The worker charm: which events there are and who handles them. Decisions are in plan.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import ops
+from temporal_charms import databags
+
+import facts
+import plan
+from workload import Workload
+
+
+class TemporalWorkerCharm(ops.CharmBase):
+    """Workers for one queue."""
+
+    def __init__(self, framework: ops.Framework):
+        super().__init__(framework)
+        self._container = self.unit.get_container(facts.CONTAINER)
+        self.workload = Workload(self._container)
+        container, server, info = (
+            self.on[facts.CONTAINER],
+            self.on['temporal-host-info'],
+            self.on['temporal-worker-info'],
+        )
+        for event in (
+            self.on.config_changed,
+            self.on.leader_elected,
+            self.on.update_status,
+            self.on.upgrade_charm,
+            container.pebble_ready,
+            container.pebble_custom_notice,
+            server.relation_changed,
+            server.relation_broken,
+            info.relation_created,
+        ):
+            framework.observe(event, self._reconcile)
+        framework.observe(self.on.collect_unit_status, self._collect_status)
+
+    @functools.cached_property
+    def _facts(self) -> facts.Facts:
+        return facts.Facts.load(self)
+
+    @functools.cached_property
+    def _plan(self) -> plan.Plan:
+        return plan.make(self._facts)
+
+    def _reconcile(self, _: ops.EventBase) -> None:
+        """Make everything look like the plan, whatever happened."""
+        if self._plan.prepare:
+            self._prepare()
+        self.workload.apply(self._plan)
+        if self._facts.leader:
+            for relation in self.model.relations['temporal-worker-info']:
+                if relation.active:
+                    databags.publish(relation.data[self.app], self._plan.databag)
+
+    def _prepare(self) -> None:
+        """Install the code and look into it, then decide once more with what came of it."""
+        archive = self._facts.workflows.path
+        assert archive is not None
+        self.unit.status = ops.MaintenanceStatus('installing the workflow code')
+        self.workload.prepare(self._plan, archive, self._facts.workflows.key)
+        self._facts = dataclasses.replace(self._facts, code=facts.Code.load(self._container))
+        self._plan = plan.make(self._facts)
+
+    def _collect_status(self, event: ops.CollectStatusEvent) -> None:
+        if self._plan.unmet:
+            event.add_status(self._plan.unmet.status(self._facts))
+            return
+        health = self.workload.health()
+        if health.polling:
+            event.add_status(ops.ActiveStatus())
+        elif health.operator:
+            event.add_status(ops.BlockedStatus(health.problem))
+        else:
+            event.add_status(ops.WaitingStatus(f'waiting for {health.problem}'))
+
+
+if __name__ == '__main__':  # pragma: no cover
+    ops.main(TemporalWorkerCharm)

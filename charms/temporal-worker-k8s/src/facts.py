@@ -1,0 +1,212 @@
+"""What the worker charm knows: one frozen type per source, read once per hook, validated."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import pathlib
+import re
+from collections.abc import Mapping
+
+import ops
+from temporal_charms import host_info
+from temporal_charms.admin import Frontend
+from temporal_charms.workload import read
+
+from loader.layout import PREPARED, Prepared
+
+CONTAINER = 'temporal-worker'
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The options, valid or with a problem.
+
+    Attributes:
+        host: `host`, as HOST:PORT; empty where the server is related.
+        namespace: Temporal's namespace.
+        queue: the task queue.
+        workflows: `supported-workflows`, split; empty for all.
+        activities: `supported-activities`, split; empty for all.
+        file_name: `workflows-file-name`.
+        problem: what is wrong with them.
+    """
+
+    host: str
+    namespace: str
+    queue: str
+    workflows: tuple[str, ...]
+    activities: tuple[str, ...]
+    file_name: str
+    problem: str = ''
+
+    @classmethod
+    def load(cls, raw: Mapping[str, object], app: str) -> Config:
+        """Read and check the options."""
+        text = {name: str(raw[name]).strip() for name in raw}
+        problem = ''
+        if not text['queue']:
+            problem = f'no task queue: juju config {app} queue=NAME'
+        elif not text['namespace']:
+            problem = f'no namespace: juju config {app} namespace=NAME'
+        elif text['host'] and not _address(text['host']):
+            problem = f'host must be HOST:PORT, not {text["host"][:60]}'
+        return cls(
+            text['host'],
+            text['namespace'],
+            text['queue'],
+            _names(text['supported-workflows']),
+            _names(text['supported-activities']),
+            text['workflows-file-name'],
+            problem,
+        )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names separated by commas; none for `all`, and for nothing at all."""
+    names = tuple(sorted({name.strip() for name in text.split(',') if name.strip()}))
+    return () if names == ('all',) else names
+
+
+def _address(text: str) -> Frontend | None:
+    match = re.fullmatch(r'([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})', text)
+    return Frontend(match[1], int(match[2])) if match and 0 < int(match[2]) < 65536 else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """The server to work for, by relation or by option.
+
+    Attributes:
+        related: the application of the relation; empty where there is none.
+        frontend: where the server answers; None until that is known.
+    """
+
+    related: str = ''
+    frontend: Frontend | None = None
+
+    @classmethod
+    def load(cls, model: ops.Model, host: str) -> Server:
+        """Read the relation `temporal-host-info`; without one, the option is the answer."""
+        relation = next((r for r in model.relations['temporal-host-info'] if r.active and r.app), None)
+        if relation is None:
+            return cls(frontend=_address(host))
+        return cls(relation.app.name, host_info.load(relation.data[relation.app]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Resource:
+    """A file that the operator has attached.
+
+    Attributes:
+        path: where Juju has put it; None where nothing is attached.
+        key: changes with the file; not with its content alone, but a file is attached anew far more rarely than a hook
+            runs, and reading 40 MB in each would double its cost.
+    """
+
+    path: pathlib.Path | None = None
+    key: str = ''
+
+    @classmethod
+    def load(cls, model: ops.Model, name: str) -> Resource:
+        """Ask Juju for the file; an empty one counts as none, since Juju cannot detach a resource."""
+        try:
+            path = model.resources.fetch(name)
+        except (ops.ModelError, NameError):
+            return cls()
+        stat = path.stat()
+        return cls(path, f'{stat.st_size}-{stat.st_mtime_ns}') if stat.st_size else cls()
+
+
+@dataclasses.dataclass(frozen=True)
+class Variables:
+    """The environment of `env-file`.
+
+    Attributes:
+        values: name to value.
+        problem: which line cannot be read; never what stands in it.
+    """
+
+    values: Mapping[str, str] = dataclasses.field(repr=False)
+    problem: str = ''
+
+    @classmethod
+    def load(cls, resource: Resource, app: str) -> Variables:
+        """Read the dotenv file."""
+        if resource.path is None:
+            return cls({})
+        remedy = f'mend it and juju attach-resource {app} env-file=FILE.env'
+        try:
+            text = resource.path.read_text()
+        except UnicodeDecodeError:
+            return cls({}, f'env-file is no text: {remedy}')
+        from dotenv import parser
+
+        values: dict[str, str] = {}
+        for binding in parser.parse_stream(io.StringIO(text)):
+            if binding.error or (binding.key is not None and binding.value is None):
+                return cls({}, f'env-file: line {_line(binding.original)} is not NAME=VALUE: {remedy}')
+            if binding.key is not None and binding.value is not None:
+                if not re.fullmatch(r'[A-Za-z_][A-Za-z0-9_]*', binding.key) or '\0' in binding.value:
+                    return cls({}, f'env-file: line {_line(binding.original)} is no variable: {remedy}')
+                values[binding.key] = binding.value
+        return cls(values)
+
+
+def _line(original) -> int:
+    """The line on which a binding's text stands; the parser counts the blank ones before it, too."""
+    blank = len(original.string) - len(original.string.lstrip('\n'))
+    return original.line + blank
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """The container and what the loader has said of the code.
+
+    Attributes:
+        reachable: whether Pebble answers.
+        prepared: the loader's last result.
+    """
+
+    reachable: bool = False
+    prepared: Prepared = dataclasses.field(default_factory=Prepared)
+
+    @classmethod
+    def load(cls, container: ops.Container) -> Code:
+        """Look into the container."""
+        if not container.can_connect():
+            return cls()
+        text = read(container, PREPARED)
+        return cls(True, Prepared.load(text) if text else Prepared())
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """Everything the planner decides from.
+
+    Attributes:
+        app: this application's name.
+        leader: whether this unit speaks for it.
+    """
+
+    app: str
+    leader: bool
+    config: Config
+    server: Server
+    workflows: Resource
+    variables: Variables
+    code: Code
+
+    @classmethod
+    def load(cls, charm: ops.CharmBase) -> Facts:
+        """Read every source once."""
+        config = Config.load(charm.config, charm.app.name)
+        return cls(
+            app=charm.app.name,
+            leader=charm.unit.is_leader(),
+            config=config,
+            server=Server.load(charm.model, config.host),
+            workflows=Resource.load(charm.model, 'workflows-file'),
+            variables=Variables.load(Resource.load(charm.model, 'env-file'), charm.app.name),
+            code=Code.load(charm.unit.get_container(CONTAINER)),
+        )

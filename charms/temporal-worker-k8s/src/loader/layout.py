@@ -1,0 +1,87 @@
+"""Where things are in the container, and the files through which charm and loader speak; imported by both sides."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+HOME = '/srv/temporal-worker'
+PROGRAMS = '/usr/local/lib/temporal-worker'
+"""The loader's own folder: root's, since one of its programs runs as root."""
+
+SETTINGS = f'{HOME}/settings.json'
+ENVIRONMENT = f'{HOME}/environment.json'
+"""The variables of `env-file`; readable by the worker's user only."""
+
+PREPARED = f'{HOME}/prepared.json'
+HEALTH_PORT = 7230
+NOTICE = 'canonical.com/temporal-worker-k8s/changed'
+
+
+def archive(key: str) -> str:
+    """Where the charm puts the content of `workflows-file`."""
+    return f'{HOME}/code-{key}/workflows-file'
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the charm tells the loader; nothing secret.
+
+    Attributes:
+        code: identifies the content of `workflows-file`.
+        file_name: `workflows-file-name`.
+        workflows: `supported-workflows`, split; empty for all.
+        activities: `supported-activities`, split; empty for all.
+        address: the server, as HOST:PORT.
+        tls: whether it wants TLS.
+        ca: PEM of its authority; empty for the system's.
+        namespace: Temporal's namespace.
+        queue: the task queue.
+    """
+
+    code: str
+    file_name: str
+    workflows: tuple[str, ...]
+    activities: tuple[str, ...]
+    address: str
+    tls: bool
+    ca: str
+    namespace: str
+    queue: str
+
+    def dump(self) -> str:
+        """As the file's content."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True)
+
+    @classmethod
+    def load(cls, text: str) -> Settings:
+        """The reverse of `dump`."""
+        data = json.loads(text)
+        return cls(**{**data, 'workflows': tuple(data['workflows']), 'activities': tuple(data['activities'])})
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What the loader says of the code.
+
+    Attributes:
+        key: what it was prepared from; another key means that it has still to be done.
+        problem: why it cannot run, a sentence for the operator; empty if it can.
+        workflows: names of what it would run.
+        activities: likewise.
+    """
+
+    key: str = ''
+    problem: str = ''
+    workflows: tuple[str, ...] = ()
+    activities: tuple[str, ...] = ()
+
+    def dump(self) -> str:
+        """As the file's content."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, text: str) -> Prepared:
+        """The reverse of `dump`."""
+        data = json.loads(text)
+        return cls(data['key'], data['problem'], tuple(data['workflows']), tuple(data['activities']))

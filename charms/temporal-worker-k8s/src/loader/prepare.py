@@ -1,0 +1,105 @@
+"""Installs the code and looks into it, in a process of its own: `python -m loader.prepare KEY`.
+
+What came of it stands in `layout.PREPARED` afterwards, success or not: that file is how the charm knows.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from loader import layout, wheels
+from loader.wheels import CodeProblem
+
+
+def environment_variables() -> dict[str, str]:
+    """The variables of `env-file`, as the charm left them."""
+    return json.loads(pathlib.Path(layout.ENVIRONMENT).read_text())
+
+
+def settings() -> layout.Settings:
+    """What the charm wants to be run."""
+    return layout.Settings.load(pathlib.Path(layout.SETTINGS).read_text())
+
+
+def install(wanted: layout.Settings) -> tuple[str, pathlib.Path]:
+    """Install the code unless it is installed.
+
+    Returns:
+        The name of the distribution with the workflows, and the virtual environment that holds it.
+
+    Raises:
+        CodeProblem: when it cannot be installed.
+    """
+    folder = pathlib.Path(layout.archive(wanted.code)).parent
+    environment = folder / 'venv'
+    # The choice among several wheels is part of what is installed.
+    done = folder / 'distribution.json'
+    if done.exists():
+        name, file_name = json.loads(done.read_text())
+        if file_name == wanted.file_name:
+            return name, environment
+    unpacked = folder / 'wheels'
+    found = wheels.unpack(folder / 'workflows-file', unpacked)
+    main = wheels.main_wheel(found, wanted.file_name)
+    wheels.install(main, unpacked, environment)
+    name = wheels.distribution(main)
+    done.write_text(json.dumps([name, wanted.file_name]))
+    return name, environment
+
+
+def look(distribution: str, wanted: layout.Settings) -> layout.Prepared:
+    """What would be run, by importing it; runs inside the virtual environment."""
+    from loader import discovery
+
+    code = discovery.find(distribution, wanted.workflows, wanted.activities)
+    return layout.Prepared(workflows=tuple(sorted(code.workflows)), activities=tuple(sorted(code.activities)))
+
+
+def _look_inside(environment: pathlib.Path, distribution: str) -> layout.Prepared:
+    """Run `look` with the environment's Python, where nothing that is imported can harm this process."""
+    result = subprocess.run(
+        [environment / 'bin/python', '-m', 'loader.prepare', '--look', distribution],
+        capture_output=True,
+        text=True,
+        # The code's own PYTHONPATH would hide the loader.
+        env={**os.environ, **environment_variables(), 'PYTHONPATH': os.environ['PYTHONPATH']},
+    )
+    try:
+        return layout.Prepared.load(result.stdout.splitlines()[-1])
+    except (IndexError, ValueError, KeyError):
+        last = (result.stderr.strip().splitlines() or ['no message'])[-1]
+        raise CodeProblem(f'workflows-file cannot be imported: {last[:200]}') from None
+
+
+def main() -> None:
+    """Prepare, or look only (`--look DISTRIBUTION`, inside the virtual environment)."""
+    wanted = settings()
+    if sys.argv[1] == '--look':
+        try:
+            found = look(sys.argv[2], wanted)
+        except CodeProblem as problem:
+            found = layout.Prepared(problem=str(problem))
+        print(f'\n{found.dump()}')
+        return
+    key = sys.argv[1]
+    try:
+        if importlib.util.find_spec('pip') is None:
+            raise CodeProblem('temporal-worker-image has no pip: attach an image with Python, pip and temporalio')
+        distribution, environment = install(wanted)
+        found = _look_inside(environment, distribution)
+    except CodeProblem as problem:
+        found = layout.Prepared(problem=str(problem))
+    result = layout.Prepared(key, found.problem, found.workflows, found.activities)
+    target = pathlib.Path(layout.PREPARED)
+    scratch = target.with_suffix('.new')
+    scratch.write_text(result.dump())
+    scratch.rename(target)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,190 @@
+"""From facts to the loader's files, the Pebble layer and the conditions. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import ops
+from ops import pebble
+from temporal_charms.conditions import Condition, first_unmet, must_stop
+from temporal_charms.workload import USER_ID, File, environment
+
+from facts import Facts
+from loader import layout
+
+SERVICE, ANNOUNCER = 'temporal-worker', 'announcer'
+_LOADER = pathlib.Path(__file__).parent / 'loader'
+
+
+def _server_sentence(facts: Facts) -> str:
+    return f'no server: juju integrate {facts.app}:temporal-host-info temporal-k8s:temporal-host-info, or set host'
+
+
+def _remedy(facts: Facts, problem: str) -> str:
+    """The loader knows the resource, not the application's name."""
+    if 'attach' not in problem and 'supported-' not in problem and 'workflows-file-name' not in problem:
+        return f'{problem}: mend it and juju attach-resource {facts.app} workflows-file=FILE.tar'
+    return problem
+
+
+_BEFORE_CODE: tuple[Condition[Facts], ...] = (
+    Condition(
+        'config',
+        lambda facts: not facts.config.problem,
+        lambda facts: ops.BlockedStatus(facts.config.problem),
+        stops=False,
+    ),
+    Condition(
+        'one-server',
+        lambda facts: not (facts.server.related and facts.config.host),
+        lambda facts: ops.BlockedStatus(
+            f'the server is named twice, by relation and by host: juju config {facts.app} --reset host'
+        ),
+        stops=False,
+    ),
+    Condition(
+        'server',
+        lambda facts: bool(facts.server.related or facts.config.host),
+        lambda facts: ops.BlockedStatus(_server_sentence(facts)),
+    ),
+    Condition(
+        'workflows-file',
+        lambda facts: facts.workflows.path is not None,
+        lambda facts: ops.BlockedStatus(f'no workflow code: juju attach-resource {facts.app} workflows-file=FILE.tar'),
+    ),
+    Condition(
+        'env-file',
+        lambda facts: not facts.variables.problem,
+        lambda facts: ops.BlockedStatus(facts.variables.problem),
+        stops=False,
+    ),
+    Condition(
+        'container',
+        lambda facts: facts.code.reachable,
+        lambda facts: ops.WaitingStatus('waiting for the container to start'),
+    ),
+    Condition(
+        'frontend',
+        lambda facts: facts.server.frontend is not None,
+        lambda facts: ops.WaitingStatus(f'waiting for {facts.server.related} to say where it answers'),
+    ),
+)
+
+CONDITIONS: tuple[Condition[Facts], ...] = (
+    *_BEFORE_CODE,
+    Condition(
+        'prepared',
+        lambda facts: facts.code.prepared.key == preparation_key(facts),
+        lambda facts: ops.MaintenanceStatus('installing the workflow code'),
+        stops=False,
+    ),
+    Condition(
+        'code',
+        lambda facts: not facts.code.prepared.problem,
+        lambda facts: ops.BlockedStatus(_remedy(facts, facts.code.prepared.problem)),
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the charm wants to be so.
+
+    Attributes:
+        unmet: the first condition that keeps the worker from being (re)started; None if nothing does.
+        stop: whether a running worker must stop.
+        files: the loader, its settings and the environment; empty while the code cannot even be prepared.
+        prepare: the key under which the code has still to be prepared; empty if it is.
+        layer: the Pebble layer; empty while the worker may not be (re)started.
+        databag: what the application says on `temporal-worker-info`.
+    """
+
+    unmet: Condition[Facts] | None
+    stop: bool
+    files: tuple[File, ...]
+    prepare: str
+    layer: pebble.LayerDict
+    databag: dict[str, str]
+
+
+def make(facts: Facts) -> Plan:
+    """Decide."""
+    unmet = first_unmet(CONDITIONS, facts)
+    ready_for_code = first_unmet(_BEFORE_CODE, facts) is None
+    files = _files(facts) if ready_for_code else ()
+    key = preparation_key(facts)
+    return Plan(
+        unmet=unmet,
+        stop=must_stop(CONDITIONS, facts),
+        files=files,
+        prepare=key if files and facts.code.prepared.key != key else '',
+        layer=_layer(facts, files) if files and unmet is None else {},
+        databag={'namespace': facts.config.namespace, 'queue': facts.config.queue},
+    )
+
+
+def preparation_key(facts: Facts) -> str:
+    """Identifies everything on which the result of preparing the code depends; tells nothing of the variables in it."""
+    config = facts.config
+    parts = [facts.workflows.key, config.file_name, config.workflows, config.activities]
+    variables = json.dumps(sorted(facts.variables.values.items()))
+    return hashlib.sha256(f'{parts}{variables}'.encode()).hexdigest()[:16]
+
+
+def _settings(facts: Facts) -> layout.Settings:
+    config, frontend = facts.config, facts.server.frontend
+    assert frontend is not None
+    return layout.Settings(
+        code=facts.workflows.key,
+        file_name=config.file_name,
+        workflows=config.workflows,
+        activities=config.activities,
+        address=frontend.address,
+        tls=frontend.tls,
+        ca=frontend.ca,
+        namespace=config.namespace,
+        queue=config.queue,
+    )
+
+
+def _files(facts: Facts) -> tuple[File, ...]:
+    loader = [
+        File(f'{layout.PROGRAMS}/loader/{path.name}', path.read_text(), owner=0, restarts=True)
+        for path in sorted(_LOADER.glob('*.py'))
+    ]
+    return (
+        *loader,
+        File(layout.SETTINGS, _settings(facts).dump(), restarts=True),
+        File(layout.ENVIRONMENT, json.dumps(dict(facts.variables.values)), 0o600, restarts=True),
+    )
+
+
+def _layer(facts: Facts, files: tuple[File, ...]) -> pebble.LayerDict:
+    python = f'{pathlib.PurePosixPath(layout.archive(facts.workflows.key)).parent}/venv/bin/python'
+    return {
+        'services': {
+            SERVICE: {
+                'override': 'replace',
+                'summary': 'Temporal worker',
+                'command': f'{python} -m loader.run',
+                'startup': 'enabled',
+                'working-dir': layout.HOME,
+                'environment': environment({'PYTHONPATH': layout.PROGRAMS, 'HOME': layout.HOME}, files),
+                'user-id': USER_ID,
+                'group-id': USER_ID,
+                # Longer than the loader lets running activities go on.
+                'kill-delay': '25s',
+            },
+            ANNOUNCER: {
+                'override': 'replace',
+                'summary': 'Tells Juju how the worker is',
+                'command': f'python3 {layout.PROGRAMS}/loader/announce.py {layout.HEALTH_PORT} {layout.NOTICE}',
+                'startup': 'enabled',
+                # Restarted with the worker, so that it announces the new one.
+                'environment': environment({}, files),
+            },
+        },
+    }

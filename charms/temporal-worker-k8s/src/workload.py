@@ -1,0 +1,94 @@
+"""The worker in its container: code installed, worker running, and whether it polls. Knows nothing of relations."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+import pathlib
+
+import ops
+from ops import pebble
+from temporal_charms import workload
+
+import plan
+from loader import layout
+
+
+@dataclasses.dataclass(frozen=True)
+class Health:
+    """What the worker answers now.
+
+    Attributes:
+        polling: whether the server sees its pollers.
+        problem: what it waits for, or what is wrong.
+        operator: whether a person has to do something about it.
+    """
+
+    polling: bool
+    problem: str = ''
+    operator: bool = False
+
+
+class Workload:
+    """The container `temporal-worker`."""
+
+    def __init__(self, container: ops.Container):
+        self._container = container
+
+    def prepare(self, wanted: plan.Plan, archive: pathlib.Path, code: str) -> None:
+        """Let the loader install the code and look into it; its result stands in the container afterwards.
+
+        Args:
+            wanted: names the files that the loader needs, and the key of the result.
+            archive: the content of `workflows-file`.
+            code: identifies it.
+        """
+        workload.push(self._container, wanted.files)
+        target = layout.archive(code)
+        if not self._container.exists(target):
+            with archive.open('rb') as content:
+                self._container.push(
+                    target, content, make_dirs=True, user_id=workload.USER_ID, group_id=workload.USER_ID
+                )
+        try:
+            self._container.exec(
+                ['python3', '-m', 'loader.prepare', wanted.prepare],
+                environment={'PYTHONPATH': layout.PROGRAMS, 'HOME': layout.HOME},
+                working_dir=layout.HOME,
+                user_id=workload.USER_ID,
+                group_id=workload.USER_ID,
+                timeout=600,
+            ).wait_output()
+        except (pebble.APIError, pebble.ExecError) as error:
+            # Whatever keeps the loader itself from running is the image's.
+            detail = (getattr(error, 'stderr', '') or str(error)).strip().splitlines()[-1][:120]
+            problem = (
+                f'temporal-worker-image cannot run the loader ({detail}): attach one with Python, pip and temporalio'
+            )
+            self._container.push(layout.PREPARED, layout.Prepared(wanted.prepare, problem).dump())
+
+    def apply(self, wanted: plan.Plan) -> None:
+        """Make the container look like the plan; a worker that must not run stops.
+
+        Raises:
+            ops.pebble.ChangeError: when the service does not start.
+        """
+        if not self._container.can_connect():
+            return
+        if wanted.stop:
+            workload.stop(self._container, (plan.SERVICE, plan.ANNOUNCER))
+        elif wanted.layer:
+            workload.push(self._container, wanted.files)
+            workload.replan(self._container, plan.SERVICE, wanted.layer)
+
+    def health(self) -> Health:
+        """Ask the worker; it shares the pod's network with the charm."""
+        connection = http.client.HTTPConnection('127.0.0.1', layout.HEALTH_PORT, timeout=2)
+        try:
+            connection.request('GET', '/')
+            return Health(**json.loads(connection.getresponse().read()))
+        except (OSError, ValueError, http.client.HTTPException):
+            return Health(False, 'the worker to start')
+        finally:
+            connection.close()

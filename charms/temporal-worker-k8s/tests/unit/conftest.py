@@ -1,0 +1,76 @@
+"""A worker charm in a world that each test changes: server related, code attached, loader content with it."""
+
+from __future__ import annotations
+
+import pathlib
+
+import ops
+import pytest
+import world
+from ops import testing
+
+from charm import TemporalWorkerCharm
+from loader.layout import Prepared
+from workload import Health, Workload
+
+
+class FakeWorker:
+    """What the worker answers, and what the loader says of the code."""
+
+    def __init__(self, disk: pathlib.Path):
+        self.health = Health(False, 'the worker to start')
+        self.problem = ''
+        self._disk = disk
+
+    def prepare(self, container: ops.Container, key: str) -> None:
+        """Do as the loader would."""
+        world.prepared(self._disk, Prepared(key, self.problem, ('Hello',), ('greet',)))
+
+
+@pytest.fixture
+def disk(tmp_path: pathlib.Path) -> pathlib.Path:
+    """The worker's folder in the container."""
+    path = tmp_path / 'disk'
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def archive(tmp_path: pathlib.Path) -> pathlib.Path:
+    """The content of `workflows-file`."""
+    return world.tar(tmp_path / 'code.tar', world.wheel(tmp_path))
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch, disk: pathlib.Path) -> FakeWorker:
+    """A worker that starts; ops.testing runs neither loader nor worker."""
+    fake = FakeWorker(disk)
+    real = Workload.prepare
+
+    def prepare(self: Workload, wanted, path, code) -> None:
+        real(self, wanted, path, code)
+        if not (disk / 'prepared.json').exists() or 'temporal-worker-image' not in (disk / 'prepared.json').read_text():
+            fake.prepare(self._container, wanted.prepare)
+
+    monkeypatch.setattr(Workload, 'prepare', prepare)
+    monkeypatch.setattr(Workload, 'health', lambda _: fake.health)
+    return fake
+
+
+@pytest.fixture
+def ctx(worker: FakeWorker) -> testing.Context[TemporalWorkerCharm]:
+    """Runs events on the charm."""
+    return testing.Context(TemporalWorkerCharm, app_name=world.APP)
+
+
+@pytest.fixture
+def run(ctx: testing.Context[TemporalWorkerCharm]):
+    """Runs `pebble-ready`, after which everything must look like the plan."""
+
+    def _run(state: testing.State) -> testing.State:
+        container = state.get_container('temporal-worker')
+        if not container.can_connect:
+            return ctx.run(ctx.on.config_changed(), state)
+        return ctx.run(ctx.on.pebble_ready(container), state)
+
+    return _run

@@ -1,0 +1,153 @@
+"""The unit's status: one sentence that names what to do, for everything that can be missing or wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import ops
+import pytest
+import world
+from ops import testing
+
+
+@pytest.mark.parametrize(
+    ('changes', 'status'),
+    [
+        ({'config': {}}, ops.BlockedStatus('no task queue: juju config temporal-worker-k8s queue=NAME')),
+        (
+            {'config': {'queue': 'q', 'namespace': ' '}},
+            ops.BlockedStatus('no namespace: juju config temporal-worker-k8s namespace=NAME'),
+        ),
+        (
+            {'config': {'queue': 'q', 'host': 'http://x'}, 'relations': []},
+            ops.BlockedStatus('host must be HOST:PORT, not http://x'),
+        ),
+        (
+            {'config': {'queue': 'q', 'host': 'x:99999'}, 'relations': []},
+            ops.BlockedStatus('host must be HOST:PORT, not x:99999'),
+        ),
+        (
+            {'config': {'queue': 'q', 'host': 'x:7233'}},
+            ops.BlockedStatus(
+                'the server is named twice, by relation and by host: juju config temporal-worker-k8s --reset host'
+            ),
+        ),
+        (
+            {'relations': []},
+            ops.BlockedStatus(
+                'no server: juju integrate temporal-worker-k8s:temporal-host-info temporal-k8s:temporal-host-info, '
+                'or set host'
+            ),
+        ),
+        (
+            {'relations': [world.server({})]},
+            ops.WaitingStatus('waiting for temporal-k8s to say where it answers'),
+        ),
+        (
+            {'relations': [world.server({'host': 'h', 'port': 'x'})]},
+            ops.WaitingStatus('waiting for temporal-k8s to say where it answers'),
+        ),
+    ],
+)
+def test_given_something_missing_or_wrong_then_the_status_names_it(run, disk, archive, changes, status):
+    assert run(world.state(disk, archive, **changes)).unit_status == status
+
+
+def test_given_no_container_yet_then_it_waits(run, disk, archive):
+    out = run(world.state(disk, archive, containers={world.container(disk, can_connect=False)}))
+
+    assert out.unit_status == ops.WaitingStatus('waiting for the container to start')
+
+
+_NO_CODE = ops.BlockedStatus('no workflow code: juju attach-resource temporal-worker-k8s workflows-file=FILE.tar')
+
+
+def test_given_an_empty_workflows_file_then_it_counts_as_none(run, disk, tmp_path):
+    empty = tmp_path / 'empty.tar'
+    empty.touch()
+
+    assert run(world.state(disk, empty)).unit_status == _NO_CODE
+
+
+def test_given_no_workflows_file_then_the_status_says_how_to_attach_one(run, disk, archive, monkeypatch):
+    def fail(*_: object) -> None:
+        raise ops.ModelError('ERROR could not download resource')
+
+    monkeypatch.setattr(ops.model.Resources, 'fetch', fail)
+
+    assert run(world.state(disk, archive)).unit_status == _NO_CODE
+
+
+@pytest.mark.parametrize(
+    ('content', 'sentence'),
+    [
+        (b'A=1\nnonsense\n', 'env-file: line 2 is not NAME=VALUE'),
+        (b'\n\nA=1\n\n\nB="unclosed\n', 'env-file: line 6 is not NAME=VALUE'),
+        (b'A-B=1\n', 'env-file: line 1 is no variable'),
+        (b'A=1\n1X=2\n', 'env-file: line 2 is no variable'),
+        (b'A=x\x00y\n', 'env-file: line 1 is no variable'),
+        (b'\xff\xfe', 'env-file is no text'),
+    ],
+)
+def test_given_an_env_file_that_cannot_be_read_then_the_status_names_the_line(
+    run, disk, archive, tmp_path, content, sentence
+):
+    env = tmp_path / 'x.env'
+    env.write_bytes(content)
+    resources = world.resources(archive, env)
+
+    out = run(world.state(disk, archive, resources=resources))
+
+    remedy = 'mend it and juju attach-resource temporal-worker-k8s env-file=FILE.env'
+    assert out.unit_status == ops.BlockedStatus(f'{sentence}: {remedy}')
+
+
+@pytest.mark.parametrize(
+    ('problem', 'status'),
+    [
+        (
+            'workflows-file cannot be imported: a: KeyError: 1',
+            'workflows-file cannot be imported: a: KeyError: 1: mend it and '
+            'juju attach-resource temporal-worker-k8s workflows-file=FILE.tar',
+        ),
+        ('workflows-file has no workflow named X: change supported-workflows',) * 2,
+    ],
+)
+def test_given_code_that_cannot_run_then_the_status_says_why_and_nothing_is_started(
+    run, disk, archive, worker, problem, status
+):
+    worker.problem = problem
+
+    out = run(world.state(disk, archive))
+
+    assert out.unit_status == ops.BlockedStatus(status)
+    assert out.get_container('temporal-worker').service_statuses == {}
+
+
+def test_given_code_that_cannot_run_when_mended_then_it_runs(ctx, run, disk, archive, worker, tmp_path):
+    worker.problem = 'workflows-file is neither a wheel nor an archive of wheels: attach one'
+    first = run(world.state(disk, archive))
+    worker.problem = ''
+    other = world.tar(tmp_path / 'other.tar', world.wheel(tmp_path, 'other'))
+
+    out = ctx.run(
+        ctx.on.upgrade_charm(),
+        dataclasses.replace(first, resources=world.resources(other)),
+    )
+
+    assert out.unit_status == ops.WaitingStatus('waiting for the worker to start')
+
+
+def test_given_an_image_without_python_then_the_status_says_so(run, disk, archive):
+    out = run(world.state(disk, archive, containers={world.container(disk, python=False)}))
+
+    assert out.unit_status == ops.BlockedStatus(
+        'temporal-worker-image cannot run the loader (no python3): attach one with Python, pip and temporalio'
+    )
+
+
+@pytest.mark.parametrize('event', ['install', 'start', 'stop', 'remove', 'update_status', 'leader_elected'])
+def test_given_a_bare_world_when_any_event_comes_then_there_is_a_status_and_no_error(ctx, disk, archive, event):
+    state = testing.State(containers={world.container(disk, can_connect=False)}, resources=world.resources(archive))
+
+    assert isinstance(ctx.run(getattr(ctx.on, event)(), state).unit_status, ops.BlockedStatus)

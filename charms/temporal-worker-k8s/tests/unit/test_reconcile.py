@@ -1,0 +1,169 @@
+"""Whatever the event: code installed, worker started with what it needs, and nothing secret where it can be read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import ops
+import pytest
+import world
+from ops import pebble, testing
+
+import plan
+from loader.layout import Settings
+from workload import Health
+
+SECRET = "s3cr3t'&"
+
+
+def _settings(disk) -> Settings:
+    return Settings.load((disk / 'settings.json').read_text())
+
+
+def test_given_everything_in_place_when_pebble_is_ready_then_the_code_is_installed_and_the_worker_started(
+    ctx, run, disk, archive
+):
+    out = run(world.state(disk, archive))
+
+    found = _settings(disk)
+    assert (found.address, found.namespace, found.queue) == ('temporal-k8s.m.svc.cluster.local:7233', 'default', 'q')
+    assert (found.workflows, found.activities, found.tls) == ((), (), False)
+    (copy,) = disk.glob('code-*/workflows-file')
+    assert copy.read_bytes() == archive.read_bytes()
+    ran = ctx.exec_history['temporal-worker'][0]
+    assert ran.command[:3] == ['python3', '-m', 'loader.prepare']
+    assert (ran.user_id, ran.environment['PYTHONPATH']) == (1000, '/usr/local/lib/temporal-worker')
+    container = out.get_container('temporal-worker')
+    assert container.service_statuses[plan.SERVICE] == pebble.ServiceStatus.ACTIVE
+    assert container.service_statuses[plan.ANNOUNCER] == pebble.ServiceStatus.ACTIVE
+    assert container.plan.services[plan.SERVICE].user_id == 1000
+    assert container.plan.services[plan.ANNOUNCER].user_id is None
+
+
+def test_given_installed_code_when_reconciled_again_then_it_is_not_installed_again(ctx, run, disk, archive):
+    first = run(world.state(disk, archive))
+
+    second = ctx.run(ctx.on.config_changed(), first)
+
+    assert len(ctx.exec_history['temporal-worker']) == 1
+    assert second.get_container('temporal-worker').plan == first.get_container('temporal-worker').plan
+
+
+@pytest.mark.parametrize(
+    ('config', 'prepares'),
+    [
+        ({'supported-workflows': 'Hello'}, True),
+        ({'supported-activities': 'greet, other'}, True),
+        ({'workflows-file-name': 'x.whl'}, True),
+        ({'namespace': 'other'}, False),
+        ({'queue': 'other'}, False),
+    ],
+)
+def test_given_a_running_worker_when_an_option_changes_then_it_is_restarted_and_prepared_if_needed(
+    ctx, run, disk, archive, config, prepares
+):
+    first = run(world.state(disk, archive))
+    before = first.get_container('temporal-worker').plan.services[plan.SERVICE].environment
+
+    second = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, config={'queue': 'q', **config}))
+
+    assert second.get_container('temporal-worker').plan.services[plan.SERVICE].environment != before
+    assert len(ctx.exec_history['temporal-worker']) == (2 if prepares else 1)
+
+
+def test_given_new_code_when_attached_then_it_is_installed(ctx, run, disk, archive, tmp_path):
+    first = run(world.state(disk, archive))
+    other = world.tar(tmp_path / 'other.tar', world.wheel(tmp_path, 'other'))
+    attached = dataclasses.replace(first, resources=world.resources(other))
+
+    ctx.run(ctx.on.upgrade_charm(), attached)
+
+    assert len(list(disk.glob('code-*/workflows-file'))) == 2
+    assert _settings(disk).code in {
+        path.parent.name.removeprefix('code-') for path in disk.glob('code-*/workflows-file')
+    }
+
+
+def test_given_an_env_file_when_started_then_its_values_stand_in_one_file_only(ctx, run, disk, archive, tmp_path):
+    env = tmp_path / 'x.env'
+    env.write_text(f'# a comment\n\nTOKEN="{SECRET}"\nexport EMPTY=\n')
+    resources = world.resources(archive, env)
+
+    out = run(world.state(disk, archive, resources=resources))
+
+    file = disk / 'environment.json'
+    assert json.loads(file.read_text()) == {'TOKEN': SECRET, 'EMPTY': ''}
+    assert file.stat().st_mode & 0o777 == 0o600
+    container = out.get_container('temporal-worker')
+    assert SECRET not in str(container.plan.to_yaml()) + str(ctx.exec_history) + (disk / 'settings.json').read_text()
+    assert not [line for line in ctx.juju_log if SECRET in line.message]
+    assert SECRET not in str([r.local_app_data for r in out.relations])
+
+
+def test_given_a_new_env_file_when_attached_then_the_worker_is_restarted(ctx, run, disk, archive, tmp_path):
+    first = run(world.state(disk, archive))
+    env = tmp_path / 'x.env'
+    env.write_text('A=1')
+    resources = world.resources(archive, env)
+
+    second = ctx.run(ctx.on.upgrade_charm(), dataclasses.replace(first, resources=resources))
+
+    plans = [s.get_container('temporal-worker').plan.services[plan.SERVICE].environment for s in (first, second)]
+    assert plans[0] != plans[1]
+
+
+def test_given_a_server_elsewhere_when_named_by_host_then_the_worker_connects_to_it(run, disk, archive):
+    run(world.state(disk, archive, relations=[], config={'queue': 'q', 'host': 'temporal.example.com:7233'}))
+
+    assert _settings(disk).address == 'temporal.example.com:7233'
+
+
+def test_given_a_server_with_tls_when_related_then_the_worker_uses_its_authority(run, disk, archive):
+    data = {'host': 'h', 'port': '7233', 'tls': 'true', 'ca': 'PEM'}
+
+    run(world.state(disk, archive, relations=[world.server(data)]))
+
+    assert (_settings(disk).tls, _settings(disk).ca) == (True, 'PEM')
+
+
+@pytest.mark.parametrize('leader', [True, False])
+def test_given_somebody_who_asks_for_it_then_the_leader_says_namespace_and_queue(run, disk, archive, leader):
+    info = testing.Relation('temporal-worker-info')
+
+    out = run(world.state(disk, archive, relations=[world.server(), info], leader=leader))
+
+    assert out.get_relation(info.id).local_app_data == ({'namespace': 'default', 'queue': 'q'} if leader else {})
+
+
+def test_given_a_running_worker_when_the_server_goes_then_it_stops(ctx, run, disk, archive):
+    first = run(world.state(disk, archive))
+    (relation,) = first.get_relations('temporal-host-info')
+
+    out = ctx.run(ctx.on.relation_broken(relation), first)
+
+    statuses = out.get_container('temporal-worker').service_statuses
+    assert statuses[plan.SERVICE] == statuses[plan.ANNOUNCER] == pebble.ServiceStatus.INACTIVE
+
+
+@pytest.mark.parametrize(
+    ('health', 'status'),
+    [
+        (Health(True), ops.ActiveStatus()),
+        (Health(False, 'h:7233 to answer'), ops.WaitingStatus('waiting for h:7233 to answer')),
+        (Health(False, 'namespace x does not exist', operator=True), ops.BlockedStatus('namespace x does not exist')),
+    ],
+)
+def test_given_a_notice_when_it_arrives_then_the_status_is_what_the_worker_answers(
+    ctx, run, disk, archive, worker, health, status
+):
+    first = run(world.state(disk, archive))
+    worker.health = health
+    notice = testing.Notice(plan.layout.NOTICE)
+    container = dataclasses.replace(first.get_container('temporal-worker'), notices=[notice])
+
+    out = ctx.run(
+        ctx.on.pebble_custom_notice(container, notice=notice), dataclasses.replace(first, containers={container})
+    )
+
+    assert out.unit_status == status
