@@ -1,0 +1,41 @@
+"""Runs activities as a worker would, against stand-ins that fail as they are told to."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from oci_factory.model import Dispatch
+from stand_ins.server import Server
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+DISPATCH = Dispatch('valkey', 'version: 2\nupload: []\n', 'wf-1-valkey')
+
+
+def run(activity: Callable[..., Any], *args: Any, attempt: int = 1, **info: Any) -> Any:
+    """Run an activity as a worker would."""
+    surroundings = ActivityEnvironment()
+    scheduled = info.pop('scheduled', datetime.datetime.now(datetime.UTC))
+    surroundings.info = dataclasses.replace(surroundings.info, attempt=attempt, scheduled_time=scheduled)
+    surroundings.on_heartbeat = info.pop('on_heartbeat', surroundings.on_heartbeat)
+    return surroundings.run(activity, *args)
+
+
+def failure(activity: Callable[..., Any], *args: Any, **info: Any) -> ApplicationError:
+    """The error that an activity ends with."""
+    with pytest.raises(ApplicationError) as caught:
+        run(activity, *args, **info)
+    return caught.value
+
+
+def fail(server: Server, status: int, **fault: Any) -> None:
+    """Tell the stand-ins to fail."""
+    server.stand_ins.faults.add([{'status': status, **fault}])
+
+
+def dispatches(server: Server) -> list[dict[str, Any]]:
+    return [one['inputs'] for one in server.stand_ins.github.recorded()]

@@ -1,0 +1,4 @@
+"""What the tests have the stand-ins serve."""
+
+SEED = 7
+TOKEN = 'ghp_ThisMustNeverBeSeenAnywhere'

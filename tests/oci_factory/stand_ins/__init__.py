@@ -1,0 +1,7 @@
+"""Stands in for the services that the OCI Factory's workflows ask, over HTTP and in their own wire formats.
+
+`python -m stand_ins` serves what `generator` makes of a seed: GitHub's API under /github (contents of the branch
+`_releases`, dispatches, runs and jobs), an object store's container like OpenStack Swift's under /builds, a gallery of
+images like Amazon ECR's under /registry. It remembers what it was asked to do (`GET /_recorded`) and fails when it is
+told to (`POST /_faults`). Needs Python's standard library only.
+"""

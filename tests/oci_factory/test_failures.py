@@ -1,0 +1,126 @@
+"""What the activities make of every failure: again, later, or never."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from acting import DISPATCH, fail, failure, run
+from oci_factory import activities
+from stand_ins.server import Server
+
+
+@pytest.mark.parametrize(
+    ('status', 'headers', 'advice'),
+    [
+        (401, {}, 'give a valid token as GITHUB_TOKEN'),
+        (403, {'x-ratelimit-remaining': '10', 'x-ratelimit-reset': '4000000000'}, 'the right to run workflows'),
+        (404, {}, 'check OCI_FACTORY_GITHUB and OCI_FACTORY_REPOSITORY'),
+        (422, {}, 'compare the inputs'),
+        (301, {'Location': 'http://127.0.0.1:1/'}, ''),
+    ],
+)
+def test_what_will_not_heal_is_not_retried(
+    environment: Server, status: int, headers: dict[str, str], advice: str
+) -> None:
+    fail(environment, status, headers=headers, match='dispatches')
+    error = failure(activities.dispatch_rebuild, DISPATCH)
+    assert error.non_retryable
+    assert f': {status} (told to fail)' in error.message and advice in error.message
+
+
+def ahead(seconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(time.time() + seconds, datetime.UTC)
+
+
+def reset(seconds: int) -> dict[str, str]:
+    """Headers of GitHub's when no requests remain."""
+    return {'x-ratelimit-remaining': '0', 'x-ratelimit-reset': f'{ahead(seconds).timestamp():.0f}'}
+
+
+@pytest.mark.parametrize(
+    ('status', 'headers', 'body', 'seconds'),
+    [
+        (429, lambda: {'Retry-After': '7'}, None, 7),
+        (403, lambda: {'Retry-After': '7'}, None, 7),
+        (429, lambda: {'Retry-After': '0'}, None, 1),
+        (429, lambda: {'Retry-After': email.utils.format_datetime(ahead(90))}, None, 90),
+        (429, lambda: reset(90), None, 90),
+        (403, lambda: reset(90), None, 90),
+        (403, lambda: reset(-1000), None, 1),
+        (403, dict, {'message': 'You have exceeded a secondary rate limit'}, 60),
+        (429, dict, None, 60),
+    ],
+)
+def test_rate_limits_say_when_to_come_back(
+    environment: Server, status: int, headers: Callable[[], dict[str, str]], body: Any, seconds: int
+) -> None:
+    fail(environment, status, headers=headers(), body=body, match='dispatches')
+    error = failure(activities.dispatch_rebuild, DISPATCH)
+    assert not error.non_retryable
+    assert error.next_retry_delay is not None
+    delay = error.next_retry_delay.total_seconds()
+    # A date is a whole second, and a slow machine takes some of its own.
+    assert max(1, seconds - 15) <= delay <= seconds + 2 if seconds == 90 else delay == seconds
+
+
+@pytest.mark.parametrize(
+    ('activity', 'args', 'match'),
+    [
+        (activities.list_released, ['*'], 'contents'),
+        (activities.read_releases, ['valkey'], 'contents'),
+        (activities.read_build_metadata, ['valkey', [1]], 'builds'),
+        (activities.resolve_channels, ['valkey', []], 'registry'),
+        (activities.dispatch_rebuild, [DISPATCH], 'dispatches'),
+    ],
+)
+@pytest.mark.parametrize('status', [0, 500, 503])
+def test_what_may_heal_is_retried(
+    environment: Server, activity: Callable[..., Any], args: list[Any], match: str, status: int
+) -> None:
+    fail(environment, status, match=match)
+    error = failure(activity, *args)
+    assert not error.non_retryable
+    assert error.next_retry_delay is None
+    # The fault is over, and so is the trouble.
+    run(activity, *args)
+
+
+def test_nobody_there(environment: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('OCI_FACTORY_REGISTRY', 'http://127.0.0.1:1')
+    error = failure(activities.resolve_channels, 'valkey', [])
+    assert not error.non_retryable
+    assert 'no answer (ConnectError)' in error.message
+
+
+@pytest.mark.parametrize('body', ['<html>busy</html>', ''])
+def test_an_answer_that_is_no_json(environment: Server, body: str) -> None:
+    fail(environment, 200, match='registry', body=body)
+    error = failure(activities.resolve_channels, 'valkey', [])
+    assert not error.non_retryable
+    assert 'no JSON' in error.message
+
+
+def test_a_release_file_that_is_no_json(environment: Server) -> None:
+    fail(environment, 200, match='valkey', body='{"latest": ')
+    error = failure(activities.read_releases, 'valkey')
+    assert error.non_retryable
+    assert '_releases.json of valkey is no JSON' in error.message
+
+
+def test_another_repository(environment: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('OCI_FACTORY_REPOSITORY', 'somebody/fork')
+    error = failure(activities.dispatch_rebuild, DISPATCH)
+    assert error.non_retryable
+    assert '/repos/somebody/fork/' in error.message
+
+
+def test_a_url_that_is_none(environment: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('OCI_FACTORY_REGISTRY', 'http://127.0.0.1:http')
+    error = failure(activities.resolve_channels, 'valkey', [])
+    assert error.non_retryable
+    assert error.message == 'one of the URLs in the settings is invalid'

@@ -1,0 +1,262 @@
+"""The workflow on a real Temporal server, its activities against the stand-ins."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import concurrent.futures
+import contextlib
+import datetime
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any
+
+import expected
+import generator
+import pytest
+import trigger_schema
+import yaml
+from oci_factory import activities, rebuild
+from oci_factory.model import ImageReport, Report
+from served import SEED, TOKEN
+from stand_ins.server import Server
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle, WorkflowHistory
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer, Worker
+
+pytestmark = pytest.mark.lab
+
+QUEUE = 'oci-factory'
+WORLD = generator.make(SEED)
+ACTIVITIES = [
+    activities.list_released,
+    activities.read_releases,
+    activities.read_build_metadata,
+    activities.resolve_channels,
+    activities.dispatch_rebuild,
+]
+
+
+class Temporal:
+    """A development server with a worker, for tests that are no coroutines."""
+
+    def __init__(self, runner: asyncio.Runner, client: Client) -> None:
+        self._runner, self._client = runner, client
+
+    def wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(asyncio.wait_for(work, 120))
+
+    async def _start(self, *args: object) -> WorkflowHandle[Any, Report]:
+        # By name, as people and schedules start it.
+        return await self._client.start_workflow(
+            'RebuildForRelease', args=args, id=f'test-{uuid.uuid4()}', task_queue=QUEUE, result_type=Report
+        )
+
+    def start(self, *args: object) -> WorkflowHandle[Any, Report]:
+        return self.wait(self._start(*args))
+
+    def run(self, *args: object) -> tuple[Report, WorkflowHistory]:
+        """Run the workflow to its end."""
+
+        async def run() -> tuple[Report, WorkflowHistory]:
+            handle = await self._start(*args)
+            return await handle.result(), await handle.fetch_history()
+
+        return self.wait(run())
+
+
+@contextlib.asynccontextmanager
+async def serve(program: str) -> AsyncIterator[Client]:
+    """A server and a worker."""
+    async with await WorkflowEnvironment.start_local(dev_server_existing_path=program) as server:
+        with concurrent.futures.ThreadPoolExecutor(20) as threads:
+            async with Worker(
+                server.client,
+                task_queue=QUEUE,
+                workflows=[rebuild.RebuildForRelease],
+                activities=ACTIVITIES,
+                activity_executor=threads,
+            ):
+                yield server.client
+
+
+@pytest.fixture(scope='module')
+def temporal() -> Iterator[Temporal]:
+    program = shutil.which('temporal')
+    if program is None:
+        pytest.fail('there is no program temporal on the PATH: put the folder there into which the lab has built it')
+    with asyncio.Runner() as runner:
+        # The runner's loop goes on between the tests, and the worker with it, whenever one of them waits.
+        stack = contextlib.AsyncExitStack()
+        client = runner.run(stack.enter_async_context(serve(program)))
+        yield Temporal(runner, client)
+        runner.run(stack.aclose())
+
+
+@pytest.fixture
+def now(environment: Server) -> datetime.datetime:
+    """A moment that is the same day as the workflow's now; the release files know of nothing finer."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def by_image(report: Report) -> dict[str, ImageReport]:
+    return {one.image: one for one in report.images}
+
+
+def wanted(release: str, now: datetime.datetime) -> dict[str, dict[str, Any]]:
+    """Image to trigger, for the images with uploads."""
+    triggers = {image: expected.rebuild(WORLD, image, release, now)[0] for image in WORLD.releases}
+    return {image: content for image, content in triggers.items() if content['upload']}
+
+
+def recorded(server: Server) -> dict[str, dict[str, Any]]:
+    """Image to trigger, as GitHub got them."""
+    found = {}
+    for one in server.stand_ins.github.recorded():
+        image = one['inputs']['oci-image-name']
+        assert image not in found, 'dispatched twice'
+        found[image] = yaml.safe_load(base64.b64decode(one['inputs']['b64-image-trigger']))
+    return found
+
+
+def fail(server: Server, status: int, **fault: Any) -> None:
+    server.stand_ins.faults.add([{'status': status, **fault}])
+
+
+def test_everything_released_on_a_release_is_rebuilt(
+    temporal: Temporal, environment: Server, now: datetime.datetime
+) -> None:
+    report, history = temporal.run('24.04')
+    triggers = wanted('24.04', now)
+    assert len(triggers) > 5
+    assert recorded(environment) == triggers
+    for content in triggers.values():
+        trigger_schema.check(content)
+
+    images = by_image(report)
+    assert sorted(images) == sorted([*WORLD.releases, 'vault'])
+    assert (report.release, report.image, report.dry_run) == ('24.04', '*', False)
+    assert {image for image, one in images.items() if one.dispatched} == set(triggers)
+    assert not any(one.error or one.trigger for one in report.images)
+    for image in WORLD.releases:
+        notes = {(note.kind, note.subject) for note in images[image].notes}
+        assert notes == expected.rebuild(WORLD, image, '24.04', now)[1]
+    references = {one['inputs']['external_ref_id'] for one in environment.stand_ins.github.recorded()}
+    assert references == {f'{history.workflow_id}-{image}' for image in triggers}
+    assert references == {one.external_ref_id for one in report.images if one.external_ref_id}
+    assert TOKEN not in history.to_json()
+    assert base64.b64encode(TOKEN.encode()).decode()[:-4] not in history.to_json()
+
+    # The same decisions come out again.
+    replayer = Replayer(workflows=[rebuild.RebuildForRelease])
+    temporal.wait(replayer.replay_workflow(history))
+
+    at_once = [open_activities for open_activities in running(history)]
+    assert max(at_once) == rebuild.CONCURRENT_IMAGES
+    assert max(len(payload) for payload in payloads(history)) < 100_000
+
+
+def running(history: WorkflowHistory) -> Iterator[int]:
+    """How many activities were open, after each event."""
+    count = 0
+    for event in history.events:
+        count += event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+        count -= event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+        yield count
+
+
+def payloads(history: WorkflowHistory) -> Iterator[bytes]:
+    """What every event carries."""
+    for event in history.events:
+        yield event.SerializeToString()
+
+
+def test_a_dry_run_dispatches_nothing(temporal: Temporal, environment: Server, now: datetime.datetime) -> None:
+    report, _ = temporal.run('*', 'm*', True)
+    triggers = {image: content for image, content in wanted('*', now).items() if image.startswith('m')}
+    assert len(triggers) > 1
+    assert environment.stand_ins.github.recorded() == []
+    assert {one.image: yaml.safe_load(one.trigger) for one in report.images if one.trigger} == triggers
+    assert all(one.image.startswith('m') and not one.dispatched for one in report.images)
+    assert {one.image for one in report.images if one.external_ref_id} == set(triggers)
+
+
+def test_what_a_dry_run_shows_is_what_is_sent(temporal: Temporal, environment: Server) -> None:
+    shown, _ = temporal.run('24.04', 'valkey', True)
+    assert recorded(environment) == {}
+    sent, _ = temporal.run('ubuntu:24.04', 'valkey')
+    (inputs,) = [one['inputs'] for one in environment.stand_ins.github.recorded()]
+    assert base64.b64decode(inputs['b64-image-trigger']).decode() == shown.images[0].trigger != ''
+    assert sent.images[0].uploads == shown.images[0].uploads
+
+
+def test_an_image_that_fails_does_not_stop_the_others(
+    temporal: Temporal, environment: Server, now: datetime.datetime
+) -> None:
+    triggers = wanted('24.04', now)
+    unread, untagged, unsent, *others = sorted(triggers)
+    fail(environment, 403, match='contents', image=unread, times=None)
+    fail(environment, 400, match='registry', image=untagged, times=None)
+    fail(environment, 422, match='dispatches', image=unsent, times=None)
+    report, history = temporal.run('24.04')
+    assert recorded(environment) == {image: triggers[image] for image in others}
+    images = by_image(report)
+    assert {image for image, one in images.items() if one.error} == {unread, untagged, unsent}
+    assert images[unread].error.startswith('read_releases: GET ')
+    assert 'OCI_FACTORY_REGISTRY' in images[untagged].error
+    assert 'inputs of Image.yaml' in images[unsent].error
+    # It says what it would have done.
+    assert images[unsent].uploads and images[unsent].external_ref_id and not images[unsent].dispatched
+    assert TOKEN not in history.to_json()
+
+
+def test_trouble_that_passes_leaves_no_trace(temporal: Temporal, environment: Server, now: datetime.datetime) -> None:
+    triggers = wanted('24.04', now)
+    slow, lost, *_ = sorted(triggers)
+    fail(environment, 500, match='contents', times=2)
+    fail(environment, 503, match='builds')
+    fail(environment, 0, match='registry')
+    fail(environment, 429, match='dispatches', image=slow, headers={'Retry-After': '1'}, times=2)
+    fail(environment, 502, match='dispatches', image=lost, after_recording=True)
+    report, _ = temporal.run('24.04')
+    assert recorded(environment) == triggers
+    assert {one.image for one in report.images if one.dispatched} == set(triggers)
+    assert not any(one.error for one in report.images)
+
+
+def test_it_can_be_told_the_release_only(temporal: Temporal, environment: Server) -> None:
+    report, _ = temporal.run('18.04')
+    assert (report.image, report.dry_run) == ('*', False)
+    assert recorded(environment) == {}
+
+
+@pytest.mark.parametrize('release', ['noble', '', '24.4', 'ubuntu:latest'])
+def test_a_release_that_is_none(temporal: Temporal, environment: Server, release: str) -> None:
+    with pytest.raises(WorkflowFailureError) as caught:
+        temporal.run(release)
+    assert f'{release!r} is no Ubuntu release' in str(caught.value.cause)
+
+
+def test_images_that_cannot_be_listed(temporal: Temporal, environment: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('OCI_FACTORY_BUILDS')
+    with pytest.raises(WorkflowFailureError) as caught:
+        temporal.run('24.04')
+    assert 'OCI_FACTORY_BUILDS is not set' in str(caught.value.cause.__cause__)
+
+
+def test_it_can_be_cancelled(temporal: Temporal, environment: Server) -> None:
+    fail(environment, 500, match='/contents/oci/', times=None)
+    handle = temporal.start('24.04')
+
+    async def cancel() -> WorkflowExecutionStatus | None:
+        async for event in handle.fetch_history_events(wait_new_event=True):
+            if event.activity_task_scheduled_event_attributes.activity_type.name == 'read_releases':
+                break
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        return (await handle.describe()).status
+
+    assert temporal.wait(cancel()) == WorkflowExecutionStatus.CANCELED

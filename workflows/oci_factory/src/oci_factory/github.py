@@ -1,0 +1,96 @@
+"""Asks GitHub to run the OCI Factory's workflow `Image.yaml`, and finds out whether it was asked already."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from temporalio.exceptions import ApplicationError
+
+from oci_factory import trigger
+from oci_factory.model import Dispatch
+from oci_factory.settings import Settings
+from oci_factory.web import Web, content
+
+START_DELAY = datetime.timedelta(minutes=1)
+"""After which a run that waits for a machine is looked at again."""
+
+_HEADERS = {'Accept': 'application/vnd.github+json', 'X-GitHub-Api-Version': '2022-11-28'}
+_ADVICE = {
+    401: 'give a valid token as GITHUB_TOKEN',
+    403: 'give GITHUB_TOKEN the right to run workflows (actions: write)',
+    404: 'check OCI_FACTORY_GITHUB and OCI_FACTORY_REPOSITORY, and that GITHUB_TOKEN may run its workflows',
+    422: 'compare the inputs of Image.yaml in the OCI Factory with what this version sends',
+}
+_PAGE = 100
+
+
+def dispatch(web: Web, settings: Settings, wanted: Dispatch) -> None:
+    """Ask for a run.
+
+    Raises:
+        ApplicationError: as `Web.request` does.
+    """
+    inputs = {
+        'oci-image-name': wanted.image,
+        'b64-image-trigger': trigger.encode(wanted.trigger),
+        'upload': True,
+        'external_ref_id': wanted.external_ref_id,
+    }
+    url = f'{_workflow(settings)}/dispatches'
+    web.request('POST', url, _ADVICE, json={'ref': 'main', 'inputs': inputs}, headers=_HEADERS)
+
+
+def was_dispatched(
+    web: Web, settings: Settings, wanted: Dispatch, since: datetime.datetime, alive: Callable[[], None]
+) -> bool:
+    """Whether there is a run of a dispatch: `Image.yaml` names a step of its first job by the external reference.
+
+    Args:
+        web: client of GitHub.
+        settings: which repository.
+        wanted: the dispatch.
+        since: before which there can be no such run.
+        alive: called between the requests.
+
+    Raises:
+        ApplicationError: as `Web.request` does; or, retried after a while, when it cannot be told yet, since a run of
+            the image has not started and thus has no steps.
+    """
+    waiting = False
+    for run in _runs(web, settings, since):
+        alive()
+        url = f'{settings.github}/repos/{settings.repository}/actions/runs/{run["id"]}/jobs'
+        jobs = content(web.get(url, _ADVICE, params={'per_page': _PAGE}, headers=_HEADERS))['jobs']
+        steps = [step['name'] for job in jobs for step in job.get('steps') or []]
+        if wanted.external_ref_id in steps:
+            return True
+        # GitHub's own first step comes alone at first.
+        unknown = run.get('status') != 'completed' and len(steps) < 2
+        waiting = waiting or (unknown and wanted.image in str(run.get('display_title', wanted.image)).split())
+    if waiting:
+        raise ApplicationError(
+            f'a run for {wanted.image} waits for a machine, and may be the one asked for before',
+            type='RunNotStarted',
+            next_retry_delay=START_DELAY,
+        )
+    return False
+
+
+def _runs(web: Web, settings: Settings, since: datetime.datetime) -> Iterator[dict[str, Any]]:
+    """The dispatched runs of `Image.yaml`, page by page."""
+    created = since.astimezone(datetime.UTC).strftime('>=%Y-%m-%dT%H:%M:%SZ')
+    params = {'event': 'workflow_dispatch', 'created': created, 'per_page': _PAGE}
+    number = 0
+    while True:
+        number += 1
+        url = f'{_workflow(settings)}/runs'
+        page = content(web.get(url, _ADVICE, params={**params, 'page': number}, headers=_HEADERS))['workflow_runs']
+        yield from page
+        if len(page) < _PAGE:
+            return
+
+
+def _workflow(settings: Settings) -> str:
+    return f'{settings.github}/repos/{settings.repository}/actions/workflows/Image.yaml'

@@ -1,0 +1,122 @@
+"""What the rebuild speaks of: uploads, notes, plans and reports; frozen, and the same before and after JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """A track that an upload is released to.
+
+    Attributes:
+        end_of_life: UTC, as `YYYY-MM-DDTHH:MM:SSZ`, the one form that every part of the OCI Factory reads.
+        risks: at least one, from stable to edge.
+    """
+
+    end_of_life: str
+    risks: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Upload:
+    """Something to build anew, and where to release it.
+
+    Attributes:
+        source: repository, as OWNER/NAME or a URL.
+        commit: of the source.
+        directory: of the rock within the source.
+        ignored_vulnerabilities: identifiers that the image's tests let pass.
+        release: track to risks; at least one.
+    """
+
+    source: str
+    commit: str
+    directory: str
+    ignored_vulnerabilities: tuple[str, ...]
+    release: dict[str, Track]
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """Something about an image that a person should know: what was left out of the rebuild, and why.
+
+    Attributes:
+        kind: for programs: what is the matter, like `expired-track`.
+        subject: what it is the matter with: a track, a channel, a tag, or a revision, the latter as TRACK/NUMBER once
+            its build metadata are known.
+        text: a sentence.
+    """
+
+    kind: str
+    subject: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ImagePlan:
+    """What to do about one image.
+
+    Attributes:
+        uploads: unique by source, commit and directory; in the order of the oldest revision that each one replaces,
+            since the OCI Factory numbers the new revisions in the order of the uploads.
+        notes: sorted, each one once.
+    """
+
+    uploads: tuple[Upload, ...]
+    notes: tuple[Note, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageReport:
+    """What was done about one image.
+
+    Attributes:
+        image: its name.
+        uploads: what was planned.
+        notes: what was left out.
+        external_ref_id: names the run at GitHub; empty if there is nothing to rebuild.
+        dispatched: whether GitHub has accepted it.
+        trigger: in a dry run, the YAML that would have been sent; empty otherwise.
+        error: why the image could not be dealt with; empty if it could.
+    """
+
+    image: str
+    uploads: tuple[Upload, ...] = ()
+    notes: tuple[Note, ...] = ()
+    external_ref_id: str = ''
+    dispatched: bool = False
+    trigger: str = ''
+    error: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The result of a rebuild.
+
+    Attributes:
+        release: the Ubuntu release, or `*`.
+        image: the pattern that was asked for.
+        dry_run: whether nothing was to be dispatched.
+        images: one for each image that was looked at, by name.
+    """
+
+    release: str
+    image: str
+    dry_run: bool
+    images: tuple[ImageReport, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dispatch:
+    """A rebuild to ask GitHub for.
+
+    Attributes:
+        image: its name.
+        trigger: YAML, as the OCI Factory keeps it in an image's `image.yaml`.
+        external_ref_id: the same at every attempt, and no other dispatch's.
+    """
+
+    image: str
+    trigger: str
+    external_ref_id: str

@@ -1,0 +1,78 @@
+"""Where the activities find what they work on, from environment variables; read when an activity runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+from temporalio.exceptions import ApplicationError
+
+_REPOSITORY = 'canonical/oci-factory'
+_TOKEN = re.compile(r'[\x21-\x7e]+')
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the environment says.
+
+    Attributes:
+        releases: `OCI_FACTORY_RELEASES`: a directory, or the base URL of GitHub's API (or of one like it).
+        builds: `OCI_FACTORY_BUILDS`: a directory, or the URL of an object store's container.
+        registry: `OCI_FACTORY_REGISTRY`: base URL of the registry's gallery.
+        github: `OCI_FACTORY_GITHUB`: base URL of GitHub's API.
+        repository: `OCI_FACTORY_REPOSITORY`: OWNER/NAME of the OCI Factory.
+        token: `GITHUB_TOKEN`; may read the repository and run its workflows.
+    """
+
+    releases: str
+    builds: str
+    registry: str
+    github: str
+    repository: str
+    token: str = dataclasses.field(repr=False)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Settings:
+        """Read and check the variables.
+
+        Raises:
+            ApplicationError: not to be retried: a variable is missing or cannot be right; the sentence names it.
+        """
+        values = {}
+        for field, name in _VARIABLES.items():
+            values[field] = environ.get(name, '').strip()
+            if not values[field]:
+                raise _wrong(f'{name} is not set: give it to the worker')
+        for field in ('registry', 'github'):
+            if not is_url(values[field]):
+                raise _wrong(f'{_VARIABLES[field]} is no http(s) URL: change it')
+        for field in _PLACES:
+            if is_url(values[field]) and '@' in values[field].split('/')[2]:
+                raise _wrong(f'{_VARIABLES[field]} has a password in it, which logs would show: leave it out')
+        # Tested here since HTTP libraries quote in their errors the headers that they refuse.
+        if not _TOKEN.fullmatch(values['token']):
+            raise _wrong('GITHUB_TOKEN has characters that no token has: change it')
+        for field in _PLACES:
+            # Paths are appended to them. A lone slash is a directory.
+            values[field] = values[field].rstrip('/') or '/'
+        return cls(**values, repository=environ.get('OCI_FACTORY_REPOSITORY', '').strip() or _REPOSITORY)
+
+
+_VARIABLES = {
+    'releases': 'OCI_FACTORY_RELEASES',
+    'builds': 'OCI_FACTORY_BUILDS',
+    'registry': 'OCI_FACTORY_REGISTRY',
+    'github': 'OCI_FACTORY_GITHUB',
+    'token': 'GITHUB_TOKEN',
+}
+_PLACES = ('releases', 'builds', 'registry', 'github')
+
+
+def is_url(address: str) -> bool:
+    """Whether an address is a URL rather than a directory."""
+    return address.startswith(('http://', 'https://'))
+
+
+def _wrong(sentence: str) -> ApplicationError:
+    return ApplicationError(sentence, type='WrongSetting', non_retryable=True)

@@ -1,0 +1,148 @@
+"""HTTP, with every answer that is no success turned into what Temporal understands: again, later, or never."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from temporalio.exceptions import ApplicationError
+
+TIMEOUT = httpx.Timeout(30, connect=10)
+"""Seconds; shorter than the activities' heartbeat timeout."""
+
+_LIMIT_DELAY = 60
+"""Seconds to stay away where a service that is busy does not say for how long; GitHub asks for a minute."""
+
+
+class Web:
+    """A client of one service; a context manager.
+
+    Args:
+        token: sent as a bearer token; never part of an error.
+    """
+
+    def __init__(self, token: str = '') -> None:
+        self._token = token
+        headers = {'Authorization': f'Bearer {token}'} if token else {}
+        self._client = httpx.Client(timeout=TIMEOUT, headers=headers)
+
+    def __enter__(self) -> Web:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, url: str, advice: Mapping[int, str], **options: Any) -> httpx.Response:
+        """`request` with GET."""
+        return self.request('GET', url, advice, **options)
+
+    def request(self, method: str, url: str, advice: Mapping[int, str], **options: Any) -> httpx.Response:
+        """Ask and get a successful answer.
+
+        Args:
+            method: of HTTP.
+            url: to ask.
+            advice: what to do about an answer that will not change by itself, by status.
+            options: `params`, `headers` and `json`, as httpx takes them.
+
+        Raises:
+            ApplicationError: retried at once (connection, 5xx), retried when the service wants (rate limits), or
+                not retried (every other answer).
+        """
+        return self._checked(self._send(method, url, options), advice)
+
+    def find(self, url: str, advice: Mapping[int, str], **options: Any) -> httpx.Response | None:
+        """`get`, with None for what does not exist (404)."""
+        response = self._send('GET', url, options)
+        return None if response.status_code == 404 else self._checked(response, advice)
+
+    def _send(self, method: str, url: str, options: Mapping[str, Any]) -> httpx.Response:
+        try:
+            return self._client.request(method, url, **options)
+        except httpx.InvalidURL:
+            # Not quoted: what is wrong with a URL may be the password in it.
+            raise ApplicationError('one of the URLs in the settings is invalid', non_retryable=True) from None
+        except httpx.HTTPError as error:
+            where = f'{method} {error.request.url.host}{error.request.url.path}'
+            # The libraries' own messages and causes stay out of the workflow's history: they quote what was sent.
+            raise ApplicationError(f'{where}: no answer ({type(error).__name__})', type='NoAnswer') from None
+
+    def _checked(self, response: httpx.Response, advice: Mapping[int, str]) -> httpx.Response:
+        if response.is_success:
+            return response
+        request = response.request
+        sentence = (
+            f'{request.method} {request.url.host}{request.url.path}: {response.status_code}{self._said(response)}'
+        )
+        delay = _delay(response)
+        if delay is not None:
+            raise ApplicationError(
+                f'{sentence}; again in {delay} s',
+                type='RateLimited',
+                next_retry_delay=datetime.timedelta(seconds=delay),
+            )
+        if response.status_code >= 500:
+            raise ApplicationError(sentence, type='ServerError')
+        hint = advice.get(response.status_code, '')
+        raise ApplicationError(f'{sentence}; {hint}' if hint else sentence, type='Refused', non_retryable=True)
+
+    def _said(self, response: httpx.Response) -> str:
+        """The service's own words, short and without the token."""
+        try:
+            body = response.json()
+        except ValueError:
+            return ''
+        message = body.get('message') if isinstance(body, dict) else None
+        if not isinstance(message, str) or not message:
+            return ''
+        if self._token:
+            message = message.replace(self._token, '***')
+        return f' ({message[:200]})'
+
+
+def content(response: httpx.Response) -> Any:
+    """The JSON in an answer.
+
+    Raises:
+        ApplicationError: retried: what is no JSON comes from a proxy or a service in trouble.
+    """
+    try:
+        return response.json()
+    except ValueError:
+        url = response.request.url
+        raise ApplicationError(f'{url.host}{url.path}: the answer is no JSON', type='NoAnswer') from None
+
+
+def _delay(response: httpx.Response) -> int | None:
+    """Seconds for which a rate limit asks to stay away; None if the answer is none.
+
+    GitHub answers 403 or 429, with Retry-After, or with no requests remaining and the time of the next ones. It sends
+    that time with every answer, a refusal for lack of rights included.
+    """
+    if response.status_code not in (403, 429):
+        return None
+    headers = response.headers
+    after = _seconds(headers.get('retry-after', ''))
+    if after is not None:
+        return max(1, after)
+    reset = headers.get('x-ratelimit-reset', '')
+    if headers.get('x-ratelimit-remaining', '0') == '0' and reset.isdigit():
+        return max(1, int(reset) - int(time.time()) + 1)
+    if response.status_code == 429 or re.search('rate limit', response.text, re.IGNORECASE):
+        return _LIMIT_DELAY
+    return None
+
+
+def _seconds(after: str) -> int | None:
+    """Retry-After: seconds, or a date."""
+    if after.isascii() and after.isdigit():
+        return int(after)
+    try:
+        return int(email.utils.parsedate_to_datetime(after).timestamp() - time.time()) + 1
+    except (ValueError, OverflowError):
+        return None
