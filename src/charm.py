@@ -7,6 +7,7 @@ import functools
 
 import ops
 from temporal_charms import databags, postgresql_client
+from temporal_charms.secret_cache import SecretCache
 
 import facts
 import plan
@@ -21,11 +22,11 @@ class TemporalCharm(ops.CharmBase):
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
-        self.workload = Workload(self.unit.get_container(facts.CONTAINER))
+        container = self.unit.get_container(facts.CONTAINER)
+        self.workload = Workload(container)
+        self._secrets = SecretCache(container, '/etc/temporal-charm/secrets.json')
         events = [
             self.on.config_changed,
-            self.on.leader_elected,
-            self.on.secret_changed,
             self.on.update_status,
             self.on.upgrade_charm,
             self.on[facts.CONTAINER].pebble_ready,
@@ -38,16 +39,28 @@ class TemporalCharm(ops.CharmBase):
             events += [relation.relation_created, relation.relation_changed, relation.relation_broken]
         for event in events:
             framework.observe(event, self._reconcile)
+        framework.observe(self.on.leader_elected, self._on_leader_elected)
+        framework.observe(self.on.secret_changed, self._on_secret_changed)
         framework.observe(self.on.secret_remove, self._forget_revision)
         framework.observe(self.on.collect_unit_status, self._collect_status)
 
     @functools.cached_property
     def _facts(self) -> facts.Facts:
-        return facts.Facts.load(self)
+        return facts.Facts.load(self, self._secrets)
 
     @functools.cached_property
     def _plan(self) -> plan.Plan:
         return plan.make(self._facts)
+
+    def _on_secret_changed(self, event: ops.SecretChangedEvent) -> None:
+        """Take up the newest revision; all other events go on with the one that is tracked."""
+        self._secrets.put(event.secret.id or '', event.secret.get_content(refresh=True))
+        self._reconcile(event)
+
+    def _on_leader_elected(self, event: ops.LeaderElectedEvent) -> None:
+        """Look anew at the secret that another leader may have changed."""
+        self._secrets.forget(_CREDENTIALS)
+        self._reconcile(event)
 
     def _reconcile(self, _: ops.EventBase) -> None:
         """Make everything look like the plan, whatever happened."""
@@ -59,8 +72,9 @@ class TemporalCharm(ops.CharmBase):
         self.unit.set_ports(*self._plan.ports)
 
     def _ask_for_databases(self) -> None:
-        """Answer every database relation that there is; whether they make a pair is for the conditions to say."""
-        leader = self._facts.here.leader
+        """Ask on every database relation that there is; whether they make a pair is for the conditions to say."""
+        # What is provided has been asked for; units that come later repeat it all the same.
+        ask = self._facts.here.leader and not self._facts.databases.pair
         for endpoint in (*facts.LEGACY, *facts.CURRENT):
             relation = facts.relation_of(self.model, endpoint)
             if relation is None:
@@ -69,8 +83,8 @@ class TemporalCharm(ops.CharmBase):
             if endpoint in facts.LEGACY:
                 from temporal_charms import pgsql
 
-                pgsql.request(relation, self.unit, name, leader=leader)
-            elif leader:
+                pgsql.request(relation, self.unit, name, leader=ask)
+            elif ask:
                 databags.publish(relation.data[self.app], postgresql_client.request(name))
 
     def _publish(self) -> None:
@@ -101,15 +115,25 @@ class TemporalCharm(ops.CharmBase):
         """
         content = self._plan.credentials
         uri = relation.data[self.app].get('credentials', '')
+        if uri and self._secrets.get(_CREDENTIALS, lambda: self._shared(uri)) == content:
+            return uri
+        self._secrets.forget(_CREDENTIALS)
         try:
             secret = self.model.get_secret(id=uri) if uri else self.model.get_secret(label=_CREDENTIALS)
             if secret.peek_content() != content:
                 secret.set_content(content)
         except ops.SecretNotFoundError:
-            secret = self.app.add_secret(content, label=_CREDENTIALS)
+            uri, secret = '', self.app.add_secret(content, label=_CREDENTIALS)
         if not uri:
             secret.grant(relation)
         return uri or secret.id or secret.get_info().id
+
+    def _shared(self, uri: str) -> dict[str, str]:
+        """What the secret for the admin charm holds; nothing if it is gone."""
+        try:
+            return self.model.get_secret(id=uri).peek_content()
+        except ops.SecretNotFoundError:
+            return {}
 
     def _forget_revision(self, event: ops.SecretRemoveEvent) -> None:
         event.remove_revision()

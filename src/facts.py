@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import ops
 from temporal_charms import admin, postgresql_client, versions
 from temporal_charms.databases import Database, database_name
+from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import image_version
 
 CONTAINER = 'temporal'
@@ -66,8 +67,8 @@ class Databases:
     visibility: Database | None = None
 
     @classmethod
-    def load(cls, model: ops.Model, app: str) -> Databases:
-        """Read whichever pair of relations there is."""
+    def load(cls, model: ops.Model, app: str, secrets: SecretCache) -> Databases:
+        """Read whichever pair of relations there is, and the secrets that they name."""
         related = {name: relation_of(model, name) for name in (*LEGACY, *CURRENT)}
         used = [pair for pair in (LEGACY, CURRENT) if any(related[name] for name in pair)]
         if not used:
@@ -82,7 +83,7 @@ class Databases:
         missing = [name for name in pair if not related[name]]
         if missing:
             return cls(f'half a pair of databases: juju integrate {app}:{missing[0]} with PostgreSQL, too')
-        found = [_database(model, related[name], name) for name in pair]
+        found = [_database(model, related[name], name, secrets) for name in pair]
         provider = related[pair[0]]
         return cls(
             provider=provider.app.name if provider and provider.app else '', persistence=found[0], visibility=found[1]
@@ -109,10 +110,14 @@ def relation_of(model: ops.Model, name: str) -> ops.Relation | None:
     return next((relation for relation in model.relations[name] if relation.active and relation.app), None)
 
 
-def _database(model: ops.Model, relation: ops.Relation | None, endpoint: str) -> Database | None:
+def _database(model: ops.Model, relation: ops.Relation | None, endpoint: str, secrets: SecretCache) -> Database | None:
     assert relation is not None
     if endpoint in CURRENT:
-        return postgresql_client.database(relation, model)
+
+        def secret(uri: str) -> dict[str, str]:
+            return secrets.get(uri, lambda: model.get_secret(id=uri).get_content())
+
+        return postgresql_client.database(relation, secret)
     # Imported here: most hooks of most deployments never need it.
     from temporal_charms import pgsql
 
@@ -235,13 +240,13 @@ class Facts:
     image: Image
 
     @classmethod
-    def load(cls, charm: ops.CharmBase) -> Facts:
+    def load(cls, charm: ops.CharmBase, secrets: SecretCache) -> Facts:
         """Read every source once."""
         model = charm.model
         return cls(
             here=Here.load(model),
             config=Config.load(charm.config, model.app.name),
-            databases=Databases.load(model, model.app.name),
+            databases=Databases.load(model, model.app.name, secrets),
             schema=Schema.load(model),
             peers=Peers.load(model),
             image=Image.load(charm.unit.get_container(CONTAINER)),

@@ -22,6 +22,8 @@ from pgsql import client
 from temporal_charms.databases import Database, Endpoint
 
 _logger = logging.getLogger(__name__)
+# The library tells every step, and Juju's log takes a process for each line.
+_logger.setLevel(logging.INFO)
 
 
 def request(relation: ops.Relation, unit: ops.Unit, database: str, *, leader: bool) -> None:

@@ -8,6 +8,8 @@ plain text from providers that know no secrets. Source: data_interfaces V0 as ve
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import ops
 
 from temporal_charms import databags
@@ -21,12 +23,12 @@ def request(database: str) -> dict[str, str]:
     return {'database': database, 'requested-secrets': databags.dump_json(_REQUESTED)}
 
 
-def database(relation: ops.Relation, model: ops.Model) -> Database | None:
+def database(relation: ops.Relation, secret: Callable[[str], Mapping[str, str]]) -> Database | None:
     """The database that the provider has made; None until everything is there.
 
     Args:
-        relation: the relation; its remote application's databag and secrets are read.
-        model: gives access to the secrets.
+        relation: the relation; its remote application's databag is read.
+        secret: reads a secret, by its URI.
     """
     if relation.app is None:
         return None
@@ -36,8 +38,8 @@ def database(relation: ops.Relation, model: ops.Model) -> Database | None:
     if not (host and port.isdigit() and name):
         return None
     try:
-        user = _secret(model, remote, 'secret-user')
-        tls = _secret(model, remote, 'secret-tls')
+        user = secret(remote['secret-user']) if 'secret-user' in remote else remote
+        tls = secret(remote['secret-tls']) if 'secret-tls' in remote else remote
     except ops.SecretNotFoundError:
         # The URI can arrive before the grant.
         return None
@@ -47,11 +49,3 @@ def database(relation: ops.Relation, model: ops.Model) -> Database | None:
     return Database(
         Endpoint(host, int(port), name, tls.get('tls', '').lower() == 'true', tls.get('tls-ca', '')), username, password
     )
-
-
-def _secret(model: ops.Model, remote: ops.RelationDataContent, key: str) -> dict[str, str]:
-    """The newest content of a secret named in the databag, or the databag itself if it names none."""
-    uri = remote.get(key)
-    if not uri:
-        return dict(remote)
-    return model.get_secret(id=uri).get_content(refresh=True)

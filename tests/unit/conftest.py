@@ -62,6 +62,7 @@ def run(ctx: testing.Context[TemporalCharm], tmp_path: pathlib.Path):
             mounts={
                 'etc': testing.Mount(location='/etc/temporal', source=disk),
                 'bin': testing.Mount(location='/usr/local/bin', source=disk),
+                'charm': testing.Mount(location='/etc/temporal-charm', source=disk),
             },
         )
         return ctx.run(ctx.on.pebble_ready(container), dataclasses.replace(state, containers={container}))

@@ -84,17 +84,59 @@ def test_given_a_running_server_when_something_it_does_not_read_changes_then_it_
 def test_given_a_running_server_when_the_password_rotates_then_its_file_changes_and_it_goes_on(ctx, run):
     first = run(world.state(databases='current'))
     before = first.get_container('temporal').plan.services['temporal'].environment
-    secrets = [
-        dataclasses.replace(secret, latest_content={'username': 'relation_id_1', 'password': 'new'})
-        if 'password' in (secret.tracked_content or {}) and secret.owner is None
-        else secret
-        for secret in first.secrets
-    ]
+    uri = world.only(first, 'database').remote_app_data['secret-user']
+    new = {'username': 'relation_id_1', 'password': 'new'}
+    changed = dataclasses.replace(first.get_secret(id=uri), latest_content=new)
+    secrets = [changed, *(secret for secret in first.secrets if secret.id != uri)]
 
-    second = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, secrets=secrets))
+    second = ctx.run(ctx.on.secret_changed(changed), dataclasses.replace(first, secrets=secrets))
 
     assert world.file(ctx, second, PASSWORD_FILE) == 'new'
     assert second.get_container('temporal').plan.services['temporal'].environment == before
+    shared = second.get_secret(id=world.only(second, 'admin').local_app_data['credentials'])
+    assert shared.latest_content['persistence-password'] == 'new'
+    # The next event still knows it.
+    third = ctx.run(ctx.on.config_changed(), second)
+    assert world.file(ctx, third, PASSWORD_FILE) == 'new'
+
+
+def test_given_secrets_that_were_read_when_reconciled_again_then_they_are_not_read_again(ctx, run, monkeypatch):
+    first = run(world.state(databases='current'))
+    second = ctx.run(ctx.on.config_changed(), first)
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError('a secret was read')
+
+    monkeypatch.setattr(ops.Model, 'get_secret', fail)
+    third = ctx.run(ctx.on.config_changed(), second)
+
+    assert world.file(ctx, third, PASSWORD_FILE) == world.PASSWORD
+
+
+def test_given_another_leader_before_when_elected_then_the_shared_secret_is_looked_at_anew(ctx, run):
+    first = ctx.run(ctx.on.config_changed(), run(world.state()))
+    uri = world.only(first, 'admin').local_app_data['credentials']
+    stale = {**first.get_secret(id=uri).latest_content, 'persistence-password': 'of another leader'}
+    secrets = [dataclasses.replace(s, latest_content=stale) if s.id == uri else s for s in first.secrets]
+    elsewhere = dataclasses.replace(first, secrets=secrets)
+
+    assert ctx.run(ctx.on.config_changed(), elsewhere).get_secret(id=uri).latest_content == stale
+    out = ctx.run(ctx.on.leader_elected(), elsewhere)
+
+    assert out.get_secret(id=uri).latest_content['persistence-password'] == world.PASSWORD
+
+
+def test_given_a_shared_secret_that_is_gone_when_reconciled_then_there_is_a_new_one(ctx, run):
+    first = ctx.run(ctx.on.config_changed(), run(world.state()))
+    gone = dataclasses.replace(first, secrets=[s for s in first.secrets if s.owner is None])
+
+    out = ctx.run(ctx.on.leader_elected(), gone)
+
+    (secret,) = (secret for secret in out.secrets if secret.owner == 'app')
+    relation = world.only(out, 'admin')
+    assert relation.local_app_data['credentials'] == secret.id
+    assert secret.remote_grants == {relation.id: {'temporal-admin-k8s'}}
+    assert secret.latest_content['persistence-password'] == world.PASSWORD
 
 
 def test_given_a_running_server_when_the_pod_moves_then_it_is_restarted_with_its_new_address(ctx, run, monkeypatch):

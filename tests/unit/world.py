@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing
 from typing import Any
 
 from ops import testing
@@ -133,10 +134,10 @@ def without(relations: Any, *endpoints: str) -> list[testing.RelationBase]:
     return [relation for relation in relations if relation.endpoint not in endpoints]
 
 
-def only(state: testing.State, endpoint: str) -> testing.RelationBase:
+def only(state: testing.State, endpoint: str) -> testing.Relation:
     """The one relation of an endpoint."""
     (relation,) = state.get_relations(endpoint)
-    return relation
+    return typing.cast('testing.Relation', relation)
 
 
 def file(context: testing.Context, state: testing.State, path: str) -> str:

@@ -9,6 +9,7 @@ import shlex
 
 import ops
 from temporal_charms import databags
+from temporal_charms.secret_cache import SecretCache
 
 import facts
 import plan
@@ -23,12 +24,13 @@ class TemporalAdminCharm(ops.CharmBase):
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
-        self.workload = Workload(self.unit.get_container(facts.CONTAINER))
+        container = self.unit.get_container(facts.CONTAINER)
+        self.workload = Workload(container)
+        self._secrets = SecretCache(container, '/etc/temporal-charm/secrets.json')
         self._failure = ''
         admin = self.on['admin']
         for event in (
             self.on.leader_elected,
-            self.on.secret_changed,
             self.on.temporal_admin_pebble_ready,
             self.on.update_status,
             self.on.upgrade_charm,
@@ -37,17 +39,23 @@ class TemporalAdminCharm(ops.CharmBase):
             admin.relation_broken,
         ):
             framework.observe(event, self._reconcile)
+        framework.observe(self.on.secret_changed, self._on_secret_changed)
         framework.observe(self.on.tctl_action, self._on_tctl)
         framework.observe(self.on.cli_action, self._on_cli)
         framework.observe(self.on.collect_unit_status, self._collect_status)
 
     @functools.cached_property
     def _facts(self) -> facts.Facts:
-        return facts.Facts.load(self)
+        return facts.Facts.load(self, self._secrets)
 
     @functools.cached_property
     def _plan(self) -> plan.Plan:
         return plan.make(self._facts)
+
+    def _on_secret_changed(self, event: ops.SecretChangedEvent) -> None:
+        """Take up the newest passwords; all other events go on with the revision that is tracked."""
+        self._secrets.put(event.secret.id or '', event.secret.get_content(refresh=True))
+        self._reconcile(event)
 
     def _reconcile(self, _: ops.EventBase) -> None:
         """Bring the schema to where the server needs it and tell the server what is there now."""

@@ -7,6 +7,7 @@ import dataclasses
 import ops
 from temporal_charms import admin, versions
 from temporal_charms.databases import Database
+from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import image_version
 
 CONTAINER = 'temporal-admin'
@@ -31,7 +32,7 @@ class Server:
     frontend: admin.Frontend | None = None
 
     @classmethod
-    def load(cls, model: ops.Model) -> Server:
+    def load(cls, model: ops.Model, secrets: SecretCache) -> Server:
         """Read the relation `admin` and the secret that it names."""
         relation = relation_of(model)
         if relation is None:
@@ -42,7 +43,7 @@ class Server:
         if request is None:
             return cls(relation.app.name, frontend=frontend)
         try:
-            login = model.get_secret(id=request.credentials).get_content(refresh=True)
+            login = secrets.get(request.credentials, lambda: model.get_secret(id=request.credentials).get_content())
             persistence = Database(request.persistence, login['persistence-username'], login['persistence-password'])
             visibility = Database(request.visibility, login['visibility-username'], login['visibility-password'])
         except (ops.SecretNotFoundError, KeyError):
@@ -134,10 +135,10 @@ class Facts:
     found: Found
 
     @classmethod
-    def load(cls, charm: ops.CharmBase) -> Facts:
+    def load(cls, charm: ops.CharmBase, secrets: SecretCache) -> Facts:
         """Read every source once."""
         leader = charm.unit.is_leader()
-        server = Server.load(charm.model)
+        server = Server.load(charm.model, secrets)
         return cls(
             app=charm.app.name,
             leader=leader,

@@ -14,7 +14,7 @@ import facts
 def _databases(ctx, relations, secrets=()) -> facts.Databases:
     state = world.state(databases='', relations=relations, secrets=secrets)
     with ctx(ctx.on.update_status(), state) as manager:
-        return facts.Databases.load(manager.charm.model, world.APP)
+        return facts.Databases.load(manager.charm.model, world.APP, manager.charm._secrets)
 
 
 @pytest.mark.parametrize(

@@ -194,3 +194,12 @@ def test_given_a_secret_without_passwords_when_reconciled_then_it_waits(ctx):
     out = _changed(ctx, secrets=[empty])
 
     assert out.unit_status == ops.WaitingStatus('waiting for temporal-k8s to name its databases')
+
+
+def test_given_a_new_password_when_the_secret_changes_then_it_is_used(ctx):
+    new = {**SECRET.tracked_content, 'persistence-password': 'new'}
+    changed = dataclasses.replace(SECRET, latest_content=new)
+
+    ctx.run(ctx.on.secret_changed(changed), state(secrets=[changed]))
+
+    assert ctx.exec_history['temporal-admin'][1].environment['SQL_PASSWORD'] == 'new'

@@ -44,6 +44,8 @@ def postgresql(monkeypatch: pytest.MonkeyPatch) -> type[Connection]:
     """A PostgreSQL that answers as told."""
     fake = type('Fake', (Connection,), {})
     monkeypatch.setattr(schema.native, 'Connection', fake)
+    schema._address.cache_clear()
+    monkeypatch.setattr(schema.socket, 'gethostbyname', lambda host: {'pg': '10.0.0.5'}[host])
     return fake
 
 
@@ -61,6 +63,7 @@ def test_given_a_database_then_its_version_is_read_and_the_connection_closed(pos
     assert schema.version(DATABASE) == version
     assert postgresql.opened['password'] == 'hush'
     assert postgresql.opened['ssl_context'] is None
+    assert postgresql.opened['host'] == '10.0.0.5'
     assert postgresql.closed == 1
 
 
@@ -93,6 +96,8 @@ def test_given_tls_then_the_certificate_is_verified_where_its_authority_is_known
 
     schema.version(Database(Endpoint('pg', 5432, 'temporal', tls=True, ca=ca), 'user', 'hush'))
 
+    # By name, since that is what stands in the certificate.
+    assert postgresql.opened['host'] == 'pg'
     context = postgresql.opened['ssl_context']
     assert context.verify_mode == (ssl.CERT_REQUIRED if known else ssl.CERT_NONE)
     assert context.check_hostname is known
