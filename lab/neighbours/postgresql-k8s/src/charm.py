@@ -27,16 +27,21 @@ class PostgresqlCharm(ops.CharmBase):
             framework.observe(event, self._reconcile)
         framework.observe(self.on.collect_unit_status, self._collect_status)
 
-    def _reconcile(self, _: ops.EventBase) -> None:
+    def _reconcile(self, event: ops.EventBase) -> None:
         if not (self._container.can_connect() and self.unit.is_leader()):
             return
         self._server.start()
         self.unit.set_ports(PORT)
         version = self._server.version()
         self.unit.set_workload_version(version)
-        served = {relations.user(r.id) for r in self._relations(_LEGACY) if self._serve_legacy(r, version)}
-        served |= {relations.user(r.id) for r in self._relations(_CURRENT) if self._serve_current(r, version)}
-        self._server.drop_users(relations.user(0)[:-1], but=served)
+        related = [*self._relations(_LEGACY), *self._relations(_CURRENT)]
+        for relation in related:
+            if relation.name == _LEGACY:
+                self._serve_legacy(relation, version)
+            else:
+                self._serve_current(relation, version)
+        if isinstance(event, ops.RelationBrokenEvent):
+            self._server.drop_users(relations.user(0)[:-1], but={relations.user(relation.id) for relation in related})
 
     def _relations(self, name: str) -> list[ops.Relation]:
         return [relation for relation in self.model.relations[name] if relation.active and relation.app]
@@ -45,16 +50,18 @@ class PostgresqlCharm(ops.CharmBase):
     def _host(self) -> str:
         return f'{self.app.name}.{self.model.name}.svc.cluster.local'
 
-    def _serve_legacy(self, relation: ops.Relation, version: str) -> bool:
-        """A database for a client of `pgsql`; False while it has not asked for one."""
+    def _serve_legacy(self, relation: ops.Relation, version: str) -> None:
+        """A database for a client of `pgsql`, once it has asked for one; new units of it are let in."""
         units = {unit.name: dict(relation.data[unit]) for unit in relation.units}
         asked = [dict(relation.data[relation.app]), *units.values()]
         database = next((data['database'] for data in asked if data.get('database')), '')
         if not database:
-            return False
+            return
+        told = relation.data[self.unit]
         username = relations.user(relation.id)
-        password = relation.data[self.unit].get('password') or secrets.token_urlsafe(24)
-        self._server.ensure_database(database, username, password)
+        password = told.get('password') or secrets.token_urlsafe(24)
+        if told.get('database') != database:
+            self._server.ensure_database(database, username, password)
         answer = relations.legacy_answer(
             host=self._host,
             port=PORT,
@@ -65,38 +72,30 @@ class PostgresqlCharm(ops.CharmBase):
             units=units,
             version=version,
         )
-        relation.data[self.app].update(answer)
-        relation.data[self.unit].update(answer)
-        return True
+        for databag in (relation.data[self.app], told):
+            if dict(databag) | answer != dict(databag):
+                databag.update(answer)
 
-    def _serve_current(self, relation: ops.Relation, version: str) -> bool:
-        """A database for a client of `postgresql_client`; False while it has not asked for one."""
+    def _serve_current(self, relation: ops.Relation, version: str) -> None:
+        """A database for a client of `postgresql_client`, once it has asked for one."""
         asked, told = relation.data[relation.app], relation.data[self.app]
         database = asked.get('database', '')
-        if not database:
-            return False
-        username = relations.user(relation.id)
-        label = f'{_CURRENT}.{relation.id}.user'
-        try:
-            password = self.model.get_secret(label=label).get_content()['password']
-        except ops.SecretNotFoundError:
-            password = told.get('password') or secrets.token_urlsafe(24)
+        if not database or told.get('database') == database:
+            return
+        username, password = relations.user(relation.id), secrets.token_urlsafe(24)
         self._server.ensure_database(database, username, password)
         place = {'host': self._host, 'port': PORT, 'database': database}
         content = relations.credentials(**place, username=username, password=password)
         answer = relations.current_answer(**place, version=version)
         if 'username' in relations.requested_secrets(asked):
-            answer['secret-user'] = told.get('secret-user') or self._secret(relation, label, content)
-            answer['secret-tls'] = told.get('secret-tls') or self._secret(
-                relation, f'{_CURRENT}.{relation.id}.tls', {'tls': 'False'}
-            )
+            answer['secret-user'] = self._secret(relation, content)
+            answer['secret-tls'] = self._secret(relation, {'tls': 'False'})
         else:
             answer |= content | {'tls': 'False'}
         told.update(answer)
-        return True
 
-    def _secret(self, relation: ops.Relation, label: str, content: dict[str, str]) -> str:
-        secret = self.app.add_secret(content, label=label)
+    def _secret(self, relation: ops.Relation, content: dict[str, str]) -> str:
+        secret = self.app.add_secret(content)
         secret.grant(relation)
         return secret.id or secret.get_info().id
 

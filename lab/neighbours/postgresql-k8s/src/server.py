@@ -78,15 +78,22 @@ class Server:
         The database belongs to a role that the user takes on at login: what one user made, the next one owns, too.
         """
         owner = f'{database}_owner'
-        for role, options in ((owner, 'NOLOGIN'), (user, 'LOGIN')):
-            if not self._sql(f'SELECT 1 FROM pg_roles WHERE rolname = {_literal(role)}'):
-                self._sql(f'CREATE ROLE {_name(role)} {options}')
-        self._sql(f'ALTER ROLE {_name(user)} PASSWORD {_literal(password)}; GRANT {_name(owner)} TO {_name(user)};')
-        if not self._sql(f'SELECT 1 FROM pg_database WHERE datname = {_literal(database)}'):
-            self._sql(f'CREATE DATABASE {_name(database)} OWNER {_name(owner)}')
-            self._sql(f'REVOKE ALL ON DATABASE {_name(database)} FROM PUBLIC')
-        self._sql(f'ALTER ROLE {_name(user)} IN DATABASE {_name(database)} SET role = {_name(owner)}')
-        self._sql(f'GRANT ALL ON SCHEMA public TO {_name(owner)}', database=database)
+        # \gexec runs what a query gives: PostgreSQL has no CREATE ROLE IF NOT EXISTS.
+        self._sql(
+            '\n'.join(
+                [
+                    *(_create_role(role, options) for role, options in ((owner, 'NOLOGIN'), (user, 'LOGIN'))),
+                    f'ALTER ROLE {_name(user)} PASSWORD {_literal(password)};',
+                    f'GRANT {_name(owner)} TO {_name(user)};',
+                    f'SELECT {_literal(f"CREATE DATABASE {_name(database)} OWNER {_name(owner)}")} '
+                    f'WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {_literal(database)}) \\gexec',
+                    f'REVOKE ALL ON DATABASE {_name(database)} FROM PUBLIC;',
+                    f'ALTER ROLE {_name(user)} IN DATABASE {_name(database)} SET role = {_name(owner)};',
+                    f'\\connect {_name(database)}',
+                    f'GRANT ALL ON SCHEMA public TO {_name(owner)};',
+                ]
+            )
+        )
 
     def drop_users(self, prefix: str, *, but: set[str]) -> None:
         """Remove the users of relations that are gone; the databases stay."""
@@ -97,11 +104,11 @@ class Server:
                 f'DROP ROLE {_name(user)};'
             )
 
-    def _sql(self, statement: str, *, database: str = 'postgres') -> str:
+    def _sql(self, statement: str) -> str:
         """Run statements as the superuser; by standard input, since passwords stand in some of them."""
         process = self._container.exec(
             [f'{_PROGRAMS}/psql', '--host=/tmp', '--no-psqlrc', '--quiet', '--tuples-only', '--no-align',
-             '--set=ON_ERROR_STOP=1', f'--dbname={database}'],
+             '--set=ON_ERROR_STOP=1', '--dbname=postgres'],
             user='postgres',
             stdin=statement,
             timeout=30,
@@ -110,6 +117,13 @@ class Server:
 
     def _run(self, *command: str, user: str | None = None) -> str:
         return self._container.exec(list(command), user=user, timeout=120).wait_output()[0]
+
+
+def _create_role(role: str, options: str) -> str:
+    return (
+        f'SELECT {_literal(f"CREATE ROLE {_name(role)} {options}")} '
+        f'WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {_literal(role)}) \\gexec'
+    )
 
 
 def _name(identifier: str) -> str:
