@@ -1,0 +1,1 @@
+"""Figures of the suite on the lab: `make bench`."""
