@@ -1,0 +1,248 @@
+"""What the integration tests share: deploying the suite from dist/, talking to the cluster, a small wheel to run.
+
+The same files run on the lab and on any other controller: all they know is `juju`, `kubectl` and dist/.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import string
+import subprocess
+import tarfile
+import time
+import urllib.request
+import zipfile
+from typing import Any
+
+import jubilant
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+DIST = ROOT / 'dist'
+SERVER, ADMIN, WORKER, POSTGRESQL, NGINX = (
+    'temporal-k8s',
+    'temporal-admin-k8s',
+    'temporal-worker-k8s',
+    'postgresql-k8s',
+    'nginx-ingress-integrator',
+)
+CONTAINER = {SERVER: 'temporal', ADMIN: 'temporal-admin', WORKER: 'temporal-worker'}
+TOKEN = 'stand-in-token'
+
+PULSE = """
+import asyncio
+import datetime
+
+from temporalio import activity, workflow
+
+
+@activity.defn
+def beat(number: int) -> int:
+    return number
+
+
+@workflow.defn
+class Pulse:
+    \"\"\"Goes on for a while: activities and timers in turn.\"\"\"
+
+    @workflow.run
+    async def run(self, beats: int) -> int:
+        total = 0
+        for number in range(beats):
+            total += await workflow.execute_activity(
+                beat, number, start_to_close_timeout=datetime.timedelta(seconds=10)
+            )
+            await asyncio.sleep(1)
+        return total
+"""
+
+
+def images() -> dict[str, str]:
+    """dist/resources.env: resource to image."""
+    return dict(line.split('=', 1) for line in (DIST / 'resources.env').read_text().splitlines() if '=' in line)
+
+
+def charm(name: str) -> pathlib.Path:
+    """A packed charm."""
+    return DIST / f'{name}.charm'
+
+
+def deploy_server(juju: jubilant.Juju, *, databases: str, app: str = SERVER, admin: str = ADMIN) -> None:
+    """Server, admin tools and PostgreSQL, related.
+
+    Args:
+        juju: the model.
+        databases: `legacy` for db and visibility, `current` for database and visibility-database.
+        app: what the server is called.
+        admin: what the admin tools are called.
+    """
+    found = images()
+    juju.deploy(charm(SERVER), app, resources={'temporal-server-image': found['temporal-server-image']})
+    juju.deploy(charm(POSTGRESQL), trust=True, resources={'postgresql-image': found['postgresql-image']})
+    juju.deploy(charm(ADMIN), admin, resources={'temporal-admin-image': found['temporal-admin-image']})
+    pairs = {
+        'legacy': (('db', 'db'), ('visibility', 'db')),
+        'current': (('database', 'database'), ('visibility-database', 'database')),
+    }
+    for ours, theirs in pairs[databases]:
+        juju.integrate(f'{app}:{ours}', f'{POSTGRESQL}:{theirs}')
+    juju.integrate(f'{app}:admin', f'{admin}:admin')
+
+
+def deploy_nginx(juju: jubilant.Juju) -> None:
+    """The ingress."""
+    juju.deploy(charm(NGINX), resources={'nginx-image': images()['nginx-image']})
+
+
+def deploy_worker(juju: jubilant.Juju, app: str, *, workflows: pathlib.Path, env: pathlib.Path, queue: str) -> None:
+    """A worker."""
+    resources = {
+        'temporal-worker-image': images()['temporal-worker-image'],
+        'workflows-file': str(workflows),
+        'env-file': str(env),
+    }
+    juju.deploy(charm(WORKER), app, resources=resources, config={'queue': queue})
+
+
+def wait_active(juju: jubilant.Juju, *apps: str, timeout: float = 300) -> jubilant.Status:
+    """Wait until applications are active and nothing is under way."""
+    return juju.wait(
+        lambda status: jubilant.all_active(status, *apps) and jubilant.all_agents_idle(status, *apps),
+        error=lambda status: jubilant.any_error(status, *apps),
+        timeout=timeout,
+        successes=1,
+        delay=0.5,
+    )
+
+
+def unit_status(status: jubilant.Status, app: str) -> str:
+    """The first unit's status and message, as one line."""
+    unit = next(iter(status.apps[app].units.values()))
+    return f'{unit.workload_status.current}: {unit.workload_status.message}'
+
+
+def wait_status(juju: jubilant.Juju, app: str, text: str, timeout: float = 180) -> None:
+    """Wait until an application's first unit says something, like `blocked: no database`."""
+
+    def says(status: jubilant.Status) -> bool:
+        return bool(status.apps[app].units) and unit_status(status, app).startswith(text)
+
+    try:
+        juju.wait(says, timeout=timeout, successes=1, delay=0.3)
+    except TimeoutError:
+        raise AssertionError(f'{app} says {unit_status(juju.status(), app)!r}, not {text!r}') from None
+
+
+def wait_forgotten(juju: jubilant.Juju, endpoint: str, *apps: str) -> None:
+    """Wait until the agents have forgotten a removed relation, so that it can be made anew.
+
+    An agent that learns of removal and new relation at the same time takes the new one for the old one and never
+    watches it (remotestate/watcher.go of Juju, ensureRelationUnits: it knows relations by their endpoints). While an
+    agent still remembers, it logs so whenever it looks for something to do.
+    """
+    juju.wait(lambda status: endpoint not in status.apps[apps[0]].relations, timeout=60, successes=1)
+    for app in apps:
+
+        def remembers(app: str = app) -> bool:
+            def logged() -> int:
+                log = juju.cli('debug-log', '--replay', '--no-tail', '--include', f'{app}/0')
+                return log.count('unknown relation')
+
+            before = logged()
+            juju.exec('true', unit=f'{app}/0')
+            return logged() > before
+
+        end = time.monotonic() + 60
+        while remembers():
+            assert time.monotonic() < end, f'{app} still remembers {endpoint}'
+
+
+def register_namespace(juju: jubilant.Juju, admin: str = ADMIN) -> None:
+    """The namespace `default`."""
+    juju.run(f'{admin}/0', 'tctl', {'args': '--ns default namespace register -rd 3'})
+
+
+def kubectl(juju: jubilant.Juju, *arguments: str, stdin: str | None = None) -> str:
+    """kubectl in the model's namespace."""
+    command = ['kubectl', '--namespace', juju.status().model.name, *arguments]
+    result = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def pod_exec(juju: jubilant.Juju, pod: str, container: str, script: str) -> str:
+    """Run a shell script in a container."""
+    return kubectl(juju, 'exec', pod, f'--container={container}', '--', 'sh', '-c', script)
+
+
+def kill_process(juju: jubilant.Juju, pod: str, container: str, argument: str) -> None:
+    """Kill the process that has an argument, as the kernel would if memory ran out."""
+    found = f"tr '\\0' '\\n' < $p/cmdline 2>/dev/null | grep -qx {argument}"
+    script = f'for p in /proc/[0-9]*; do {found} && kill -9 ${{p#/proc/}} && echo killed; done; true'
+    assert 'killed' in pod_exec(juju, pod, container, script)
+
+
+def pulse_archive(folder: pathlib.Path) -> pathlib.Path:
+    """A tar archive of one wheel with the workflow Pulse."""
+    wheel = folder / 'pulse-1.0-py3-none-any.whl'
+    info = 'pulse-1.0.dist-info'
+    files = {
+        'pulse/__init__.py': PULSE,
+        f'{info}/METADATA': 'Metadata-Version: 2.1\nName: pulse\nVersion: 1.0\nRequires-Dist: temporalio\n',
+        f'{info}/WHEEL': 'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+    }
+    record = ''.join(f'{name},,\n' for name in [*files, f'{info}/RECORD'])
+    with zipfile.ZipFile(wheel, 'w') as archive:
+        for name, content in {**files, f'{info}/RECORD': record}.items():
+            archive.writestr(name, content)
+    with tarfile.open(folder / 'pulse.tar', 'w') as archive:
+        archive.add(wheel, wheel.name)
+    return folder / 'pulse.tar'
+
+
+class StandIns:
+    """The services that the OCI Factory's workflows ask, in a pod of the model."""
+
+    base = 'http://oci-factory-stand-ins:8080'
+
+    def __init__(self, juju: jubilant.Juju):
+        template = (ROOT / 'tests' / 'oci_factory' / 'stand_ins' / 'pod.yaml').read_text()
+        manifest = string.Template(template).safe_substitute(IMAGE=images()['oci-factory-stand-ins'])
+        kubectl(juju, 'apply', '-f', '-', stdin=manifest)
+        kubectl(juju, 'wait', '--for=condition=Ready', 'pod/oci-factory-stand-ins', '--timeout=120s')
+        address = kubectl(juju, 'get', 'pod', 'oci-factory-stand-ins', '--output=jsonpath={.status.podIP}')
+        self._url = f'http://{address}:8080'
+
+    def env_file(self, folder: pathlib.Path) -> pathlib.Path:
+        """The worker's environment, with which it finds them."""
+        lines = [
+            f'OCI_FACTORY_RELEASES={self.base}/github',
+            f'OCI_FACTORY_BUILDS={self.base}/builds',
+            f'OCI_FACTORY_REGISTRY={self.base}/registry',
+            f'OCI_FACTORY_GITHUB={self.base}/github',
+            f'GITHUB_TOKEN={TOKEN}',
+        ]
+        path = folder / 'oci-factory.env'
+        path.write_text('\n'.join(lines))
+        return path
+
+    def recorded(self) -> list[dict[str, Any]]:
+        """The dispatches that GitHub got."""
+        return self._ask('GET', '/_recorded')
+
+    def forget(self) -> None:
+        """Empty the record, and be faultless."""
+        self._ask('DELETE', '/_recorded')
+        self._ask('DELETE', '/_faults')
+
+    def fail(self, *faults: dict[str, Any]) -> None:
+        """Fail as told: see stand_ins/faults.py."""
+        self._ask('POST', '/_faults', faults)
+
+    def _ask(self, method: str, path: str, content: Any = None) -> Any:
+        data = None if content is None else json.dumps(content).encode()
+        request = urllib.request.Request(f'{self._url}{path}', data, method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=10) as response:
+            body = response.read()
+        return json.loads(body) if body else None
