@@ -33,7 +33,7 @@ def up() -> None:
     """
     with step('controller up'):
         settings.JUJU_DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
-        known = commands.succeeds(_juju('show-controller', settings.CONTROLLER), env=environment())
+        known = _known()
         installed = commands.succeeds(parts.kubectl('get', 'namespace', _NAMESPACE))
         if known and installed and _MARK.exists():
             _must_be_of_this_build()
@@ -46,6 +46,12 @@ def up() -> None:
             _remove_remains()
         images.ensure_juju()
         _bootstrap()
+
+
+def _known() -> bool:
+    """Whether the client has an entry for the controller; asked of its files, since the controller may not answer yet."""
+    listing = json.loads(commands.output(_juju('controllers', '--format=json'), env=environment()))
+    return settings.CONTROLLER in (listing['controllers'] or {})
 
 
 def answers() -> bool:
