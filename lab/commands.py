@@ -65,9 +65,12 @@ def output(argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | N
     """The standard output of a program that must succeed.
 
     Raises:
-        LabError: when it does not; with the last line it printed on standard error.
+        LabError: when it does not, with the last line it printed on standard error; when it is not installed.
     """
-    result = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, **(env or {})})
+    try:
+        result = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, **(env or {})})
+    except FileNotFoundError:
+        raise LabError(f'{os.fspath(argv[0])} is not installed') from None
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines() or ['no message']
         raise LabError(f'{" ".join(os.fspath(a) for a in argv)}: {lines[-1]}')
@@ -75,10 +78,12 @@ def output(argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | N
 
 
 def succeeds(argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None) -> bool:
-    """Whether a program ends with status 0; its output is not shown."""
-    return (
-        subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
-    ).returncode == 0
+    """Whether a program ends with status 0; its output is not shown. One that is not installed does not."""
+    environment = {**os.environ, **(env or {})}
+    try:
+        return subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, env=environment).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 def answers(url: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pathlib
 import subprocess
-import time
 import zipfile
 
 from lab import commands, images, parts, programs, settings
@@ -49,7 +48,7 @@ def up() -> None:
 
 
 def _known() -> bool:
-    """Whether the client has an entry for the controller; asked of its files, since the controller may not answer yet."""
+    """Whether the client has an entry for the controller: by its files, since the controller may not answer yet."""
     listing = json.loads(commands.output(_juju('controllers', '--format=json'), env=environment()))
     return settings.CONTROLLER in (listing['controllers'] or {})
 
@@ -100,30 +99,3 @@ def _remove_remains() -> None:
     say('  removing an unfinished controller')
     commands.succeeds(parts.kubectl('delete', 'namespace', _NAMESPACE, '--timeout=120s'))
     _MARK.unlink(missing_ok=True)
-
-
-def wait_for_agents(*, seconds: float = 180) -> None:
-    """Wait until the agents of all models' units have come back after a restart.
-
-    Raises:
-        LabError: when some have not in time.
-    """
-    end = time.monotonic() + seconds
-    while lost := _lost_units():
-        if time.monotonic() > end:
-            raise LabError(f'the agents of {", ".join(lost)} are not back after {seconds:.0f} s')
-        time.sleep(1)
-
-
-def _lost_units() -> list[str]:
-    listing = commands.output(_juju('models', '--format=json'), env=environment())
-    lost = []
-    for model in json.loads(listing)['models']:
-        status = json.loads(
-            commands.output(_juju('status', '--model', model['name'], '--format=json'), env=environment())
-        )
-        for application in status['applications'].values():
-            for name, unit in application.get('units', {}).items():
-                if unit['juju-status']['current'] not in ('idle', 'executing'):
-                    lost.append(name)
-    return lost

@@ -13,7 +13,7 @@ import subprocess
 from lab import commands, settings
 
 # kubelet sets the last four itself when its protectKernelDefaults is off; recorded here so that `down` can undo them.
-_SYSCTLS = {
+SYSCTLS = {
     'net/ipv4/ip_forward': '1',
     'net/bridge/bridge-nf-call-iptables': '1',
     'vm/overcommit_memory': None,
@@ -51,7 +51,7 @@ def prepare() -> None:
         LabError: when a device or a table cannot be made.
     """
     record = _load()
-    for key, value in _SYSCTLS.items():
+    for key, value in SYSCTLS.items():
         path = pathlib.Path('/proc/sys', key)
         if key not in record['sysctls'] and path.exists():
             record['sysctls'][key] = path.read_text().strip()
@@ -111,7 +111,8 @@ def restore() -> None:
         if commands.succeeds(['ip', 'link', 'show', device]):
             commands.output(['ip', 'link', 'delete', device])
     record = _load()
-    tables = commands.output(['nft', 'list', 'tables'])
+    # Asked only if something was made: `down` must not need tools that `up` has not installed yet.
+    tables = commands.output(['nft', 'list', 'tables']) if record['tables'] else ''
     for table in record['tables']:
         if f'table {table}\n' in tables:
             commands.output(['nft', 'delete', 'table', *table.split()])
