@@ -141,10 +141,10 @@ class Story:
         address = self.juju.status().apps['nginx-ingress-integrator'].address
         self.terminal.say(f'a client outside the cluster, for which temporal-k8s is {address}, as DNS would have it')
         line = (
-            f'demo/with-name temporal-k8s {address} {sys.executable} -m demo.client {_RELEASE} '
+            f'demo/with-name temporal-k8s {address} {os.path.relpath(sys.executable)} -m demo.client {_RELEASE} '
             f'--address temporal-k8s:80 --queue {_QUEUE} --id rebuild-{_RELEASE}-{int(time.time())}'
         )
-        print(f'$ {line.replace(sys.executable, "python")}', flush=True)
+        print(f'$ {line}', flush=True)
         result = subprocess.run(line.split(), capture_output=True, text=True, env=os.environ)
         if result.returncode != 0:
             raise DemoError(f'the workflow failed: {(result.stderr.strip().splitlines() or ["no message"])[-1]}')
