@@ -24,7 +24,7 @@ clean-lab:
 	@$(lab) clean
 
 demo: up pack images
-	@$(on) $(uv) run --quiet --frozen --all-groups --all-packages python -m demo
+	@$(on) $(uv) run --quiet --frozen --all-packages --group integration --group lab python -m demo
 
 lint unit:
 	@$(tox) run -q -e $@
@@ -39,4 +39,4 @@ soak: lint unit up pack images
 	@$(on) $(tox) run -q -e integration -- -m ''
 
 bench: up pack images
-	@$(on) $(uv) run --quiet --frozen --all-groups --all-packages python -m bench
+	@$(on) $(uv) run --quiet --frozen --all-packages --group integration --group lab python -m bench

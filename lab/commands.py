@@ -52,11 +52,12 @@ def run(
         )
         assert process.stdout is not None
         last = ''
-        for line in process.stdout:
-            file.write(line)
-            last = line.strip() or last
-            if on_line:
-                on_line(line.rstrip('\n'))
+        with process.stdout:
+            for line in process.stdout:
+                file.write(line)
+                last = line.strip() or last
+                if on_line:
+                    on_line(line.rstrip('\n'))
         if process.wait() != 0:
             raise LabError(f'{what} failed: {last[:200]}', path)
 

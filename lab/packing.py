@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -31,6 +32,9 @@ PRETTY_NAME="Ubuntu 24.04"
 _RECORD = settings.DIST / '.packed.json'
 _SHARED = ('lib', 'pyproject.toml', 'uv.lock')
 """What every charm is made of besides its own folder."""
+
+_CHARMCRAFT = (4, 5)
+"""The first that packs a charm below a repository's root with files from above."""
 
 
 def charms() -> list[pathlib.Path]:
@@ -58,8 +62,7 @@ def pack(*, on_lab: bool) -> None:
     """
     settings.DIST.mkdir(exist_ok=True)
     record = json.loads(_RECORD.read_text()) if _RECORD.exists() else {}
-    if not on_lab and not shutil.which('charmcraft'):
-        raise LabError('charmcraft is not installed: snap install charmcraft --classic')
+    own = '' if on_lab else _own_charmcraft()
     for folder in charms():
         charm = name(folder)
         key = f'{_key(folder)}-{"lab" if on_lab else "user"}'
@@ -67,10 +70,29 @@ def pack(*, on_lab: bool) -> None:
         if record.get(charm) == key and target.exists():
             continue
         with step(f'packed {charm}') as meter:
-            _pack(folder, target, on_lab=on_lab, on_line=meter.show)
+            _pack(folder, target, own=own, on_line=meter.show)
         record[charm] = key
         _RECORD.write_text(json.dumps(record, indent=1))
     _workflows(record)
+
+
+def _own_charmcraft() -> str:
+    """The user's charmcraft; one that cannot pack a charm from a part of a repository is refused at once.
+
+    Raises:
+        LabError: when there is none, or an old one.
+    """
+    # The environment this runs in may have the lab's charmcraft, which packs for the lab only.
+    ours = sysconfig.get_path('scripts')
+    path = os.pathsep.join(folder for folder in os.environ['PATH'].split(os.pathsep) if folder != ours)
+    program = shutil.which('charmcraft', path=path)
+    if not program:
+        raise LabError('charmcraft is not installed: snap install charmcraft --classic')
+    found = commands.output([program, 'version']).split()[-1]
+    if tuple(int(number) for number in re.findall(r'\d+', found)[:2]) < _CHARMCRAFT:
+        wanted = '.'.join(map(str, _CHARMCRAFT))
+        raise LabError(f'charmcraft is {found}, the charms below charms/ need {wanted}: snap refresh charmcraft')
+    return program
 
 
 def tracked(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -112,7 +134,7 @@ def _key(folder: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
-def _pack(folder: pathlib.Path, target: pathlib.Path, *, on_lab: bool, on_line) -> None:
+def _pack(folder: pathlib.Path, target: pathlib.Path, *, own: str, on_line) -> None:
     # charmcraft would copy earlier results into the charm, and its own working folders into themselves:
     # it gets a copy that holds nothing else.
     tree = settings.HOME / 'pack' / target.stem
@@ -123,7 +145,7 @@ def _pack(folder: pathlib.Path, target: pathlib.Path, *, on_lab: bool, on_line) 
         shutil.copy2(path, copy)
     subprocess.run(['git', 'init', '--quiet', str(tree)], check=True)
     project = tree / folder.relative_to(settings.ROOT)
-    command, env = _charmcraft() if on_lab else (['charmcraft', 'pack'], {'CHARMCRAFT_EXPERIMENTAL_MONOREPO': '1'})
+    command, env = ([own, 'pack'], {'CHARMCRAFT_EXPERIMENTAL_MONOREPO': '1'}) if own else _lab_charmcraft()
     commands.run(
         command, cwd=project, env=env, what=f'packing {target.stem}', log=f'pack-{target.stem}', on_line=on_line
     )
@@ -136,7 +158,7 @@ def _pack(folder: pathlib.Path, target: pathlib.Path, *, on_lab: bool, on_line) 
     shutil.rmtree(tree)
 
 
-def _charmcraft() -> tuple[list[str], dict[str, str]]:
+def _lab_charmcraft() -> tuple[list[str], dict[str, str]]:
     """charmcraft of the lock file on Debian, in an environment of its own."""
     venv = settings.HOME / 'charmcraft'
     commands.run(
@@ -186,7 +208,9 @@ def _workflows(record: dict) -> None:
                   '--package=oci-factory', '--project', str(settings.ROOT)]  # fmt: skip
         requirements = wheels.parent / 'requirements.txt'
         requirements.write_text(commands.output(export))
-        download = [f'{settings.HOME}/charmcraft/bin/python', '-m', 'pip', 'download']
+        # The pip of the worker's image: the lock file has it, whoever's charmcraft packs.
+        download = [settings.UV, 'run', '--quiet', '--frozen', '--isolated', '--package=temporal-worker-image',
+                    '--project', str(settings.ROOT), 'python', '-m', 'pip', 'download']  # fmt: skip
         commands.run(
             [*download, '--quiet', '--require-hashes', '--no-deps', '--only-binary=:all:', '--python-version=3.11',
              '--implementation=cp', '--platform=manylinux_2_17_x86_64', '--platform=manylinux2014_x86_64',
