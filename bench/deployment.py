@@ -19,7 +19,7 @@ WORKER = 'temporal-worker-k8s'
 
 def images() -> dict[str, str]:
     """dist/resources.env."""
-    return dict(line.split('=', 1) for line in (DIST / 'resources.env').read_text().splitlines())
+    return dict(line.split('=', 1) for line in (DIST / 'resources.env').read_text().splitlines() if '=' in line)
 
 
 @dataclasses.dataclass(frozen=True)

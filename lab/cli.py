@@ -32,12 +32,12 @@ def main() -> None:
     try:
         {
             'up': lambda: _up(on_lab),
-            'down': lambda: _down(purge=arguments.purge),
+            'down': lambda: _down(on_lab, purge=arguments.purge),
             'status': _status,
             'env': lambda: _env(on_lab),
             'pack': lambda: _pack(on_lab),
             'images': lambda: _images(on_lab),
-            'clean': _clean,
+            'clean': lambda: _clean(on_lab),
         }[arguments.command]()
     except LabError as error:
         print(f'error: {error}', file=sys.stderr)
@@ -63,7 +63,10 @@ def _up(on_lab: bool) -> None:
     say('the lab is up; eval "$(make -s env)" lets this shell speak to it')
 
 
-def _down(*, purge: bool) -> None:
+def _down(on_lab: bool, *, purge: bool) -> None:
+    if not on_lab:
+        say('LAB=none: the controller that juju has is left as it is')
+        return
     cluster.down()
     if purge:
         _remove(settings.STATE)
@@ -77,8 +80,10 @@ def _remove(folder) -> None:
         shutil.rmtree(folder)
 
 
-def _clean() -> None:
-    _down(purge=True)
+def _clean(on_lab: bool) -> None:
+    _down(on_lab, purge=True)
+    if not on_lab:
+        return
     for folder in settings.HOME.iterdir():
         # The running uv stays; it is the only thing that the next run would fetch again at once.
         if folder.is_dir() and not folder.name.startswith('uv-'):

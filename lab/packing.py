@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sysconfig
 import tarfile
+import tomllib
 
 import yaml
 
@@ -188,24 +189,27 @@ def _lab_charmcraft() -> tuple[list[str], dict[str, str]]:
 
 
 def _workflows(record: dict) -> None:
-    """dist/oci-factory.tar: the workflows' wheel and the wheels of what it needs, for the worker image's Python."""
-    target = settings.DIST / 'oci-factory.tar'
-    folders = [p.parent for p in (settings.ROOT / 'workflows').glob('*/pyproject.toml')]
+    """dist/<name>.tar of each folder of workflows."""
+    for project in sorted((settings.ROOT / 'workflows').glob('*/pyproject.toml')):
+        _archive(project.parent, tomllib.loads(project.read_text())['project']['name'], record)
+
+
+def _archive(folder: pathlib.Path, project: str, record: dict) -> None:
+    """One archive: the workflows' wheel and the wheels of what it needs, for the worker image's Python."""
+    target = settings.DIST / f'{project}.tar'
     digest = hashlib.sha256((settings.ROOT / 'uv.lock').read_bytes())
-    for folder in sorted(folders):
-        for path in tracked(folder):
-            digest.update(str(path).encode() + path.read_bytes())
-    if not folders or (record.get(target.name) == digest.hexdigest() and target.exists()):
+    for path in tracked(folder):
+        digest.update(str(path.relative_to(settings.ROOT)).encode() + path.read_bytes())
+    if record.get(target.name) == digest.hexdigest() and target.exists():
         return
-    with step('packed oci-factory.tar'):
+    with step(f'packed {target.name}'):
         wheels = settings.HOME / 'pack' / 'wheels'
         shutil.rmtree(wheels, ignore_errors=True)
         wheels.mkdir(parents=True)
-        for folder in folders:
-            build = [settings.UV, 'build', '--quiet', '--wheel', f'--out-dir={wheels}', str(folder)]
-            commands.run(build, what=f'building {folder.name}', log='pack-workflows')
+        build = [settings.UV, 'build', '--quiet', '--wheel', f'--out-dir={wheels}', str(folder)]
+        commands.run(build, what=f'building {project}', log='pack-workflows')
         export = [settings.UV, 'export', '--quiet', '--frozen', '--no-header', '--no-emit-workspace', '--no-dev',
-                  '--package=oci-factory', '--project', str(settings.ROOT)]  # fmt: skip
+                  f'--package={project}', '--project', str(settings.ROOT)]  # fmt: skip
         requirements = wheels.parent / 'requirements.txt'
         requirements.write_text(commands.output(export))
         # The pip of the worker's image: the lock file has it, whoever's charmcraft packs.

@@ -99,7 +99,9 @@ class TemporalCharm(ops.CharmBase):
                 databags.publish(relation.data[self.app], content)
         for relation in self._relations('admin'):
             uri = self._share_credentials(relation) if self._plan.credentials else ''
-            databags.publish(relation.data[self.app], plan.admin_request(self._facts, uri))
+            request = plan.admin_request(self._facts, uri)
+            if request is not None:
+                databags.publish(relation.data[self.app], request)
         for relation in self._relations('peer'):
             if self._plan.shards and self._facts.peers.shards is None:
                 relation.data[self.app]['shards'] = str(self._plan.shards)

@@ -97,8 +97,8 @@ class Plan:
     Attributes:
         unmet: the first condition that keeps the server from being (re)started; None if nothing does.
         stop: whether a running server must stop.
-        files: what the server reads; empty if it may not be (re)started.
-        layer: the Pebble layer; empty likewise.
+        files: what the server reads; passwords only if it may not be (re)started, none if it must stop.
+        layer: the Pebble layer; empty if it may not be (re)started.
         databags: what the leader makes the application say, by endpoint.
         unit_databags: what this unit says, by endpoint.
         credentials: content of the secret for the admin charm; empty while there are no databases.
@@ -123,26 +123,34 @@ def make(facts: Facts) -> Plan:
     """Decide."""
     unmet = first_unmet(CONDITIONS, facts)
     pair = facts.databases.pair
-    files = () if unmet or not pair else _files(facts, pair)
+    stop = must_stop(CONDITIONS, facts)
+    files: tuple[File, ...] = ()
+    if pair and not stop:
+        # A rotated password reaches a running server, whatever keeps it from being started anew.
+        files = _files(facts, pair) if unmet is None else _passwords(pair)
+    start = unmet is None and pair is not None
     return Plan(
         unmet=unmet,
-        stop=must_stop(CONDITIONS, facts),
+        stop=stop,
         files=files,
-        layer=_layer(files) if files else {},
+        layer=_layer(files) if start else {},
         databags=_databags(facts),
         unit_databags={'ingress': ingress.unit(facts.here.hostname, facts.here.address)},
         credentials=admin.credentials(*pair) if pair else {},
-        shards=facts.config.shards if files else None,
+        shards=facts.config.shards if start else None,
         ports=(PORT,),
         version=facts.image.version_text,
     )
 
 
-def admin_request(facts: Facts, secret_uri: str) -> dict[str, str]:
-    """What the leader tells the admin charm; without databases, only where the server answers."""
+def admin_request(facts: Facts, secret_uri: str) -> dict[str, str] | None:
+    """What the leader tells the admin charm: nothing without databases; None if what it said before still holds."""
     pair = facts.databases.pair
-    if not pair or not facts.image.version:
+    if not pair:
         return {}
+    if not facts.image.version:
+        # The container is being replaced. What was said is not taken back for that: the schema would be asked for anew.
+        return None
     persistence, visibility = (database.endpoint for database in pair)
     return admin.Request(persistence, visibility, secret_uri, facts.image.version_text, facts.here.frontend).dump()
 
@@ -156,8 +164,16 @@ def _databags(facts: Facts) -> dict[str, dict[str, str]]:
     }
 
 
+def _stores(pair: tuple[Database, Database]) -> tuple[Store, ...]:
+    return Store('default', pair[0], 8), Store('visibility', pair[1], 3)
+
+
+def _passwords(pair: tuple[Database, Database]) -> tuple[File, ...]:
+    return tuple(file for store in _stores(pair) for file in store.files() if not file.restarts)
+
+
 def _files(facts: Facts, pair: tuple[Database, Database]) -> tuple[File, ...]:
-    stores = (Store('default', pair[0], 8), Store('visibility', pair[1], 3))
+    stores = _stores(pair)
     context = {
         'shards': facts.config.shards,
         'stores': stores,

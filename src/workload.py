@@ -43,10 +43,11 @@ class Workload:
             return
         if wanted.stop:
             workload.stop(self._container, (plan.SERVER, plan.HEALTH))
-        elif wanted.layer:
+            return
+        workload.push(self._container, wanted.files)
+        if wanted.layer:
             # Neither the official image nor ours has a client for grpc.health.v1.
             workload.push_program(self._container, _PROGRAM, plan.HEALTH_PROGRAM)
-            workload.push(self._container, wanted.files)
             workload.replan(self._container, plan.SERVER, wanted.layer)
             if self.health().serving:
                 workload.watch(self._container, plan.CHECK)

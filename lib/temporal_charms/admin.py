@@ -64,7 +64,7 @@ class Request:
         visibility: the database of the list of workflows.
         credentials: URI of the secret with user names and passwords.
         server_version: whose schema is wanted.
-        frontend: where the server answers, once it does.
+        frontend: where the server answers, or will.
     """
 
     persistence: Endpoint
@@ -168,7 +168,7 @@ class SchemaChangedEvent(ops.EventBase):
     """The admin charm has said something new about the schema, or is gone.
 
     Attributes:
-        schema_ready: whether the schema is ready for the databases that were named in the request.
+        schema_ready: whether the schema is ready, as `Admin.schema_ready` has it.
     """
 
     def __init__(self, handle: ops.Handle, schema_ready: bool = False):
@@ -226,8 +226,18 @@ class Admin(ops.Object):
 
     @property
     def schema_ready(self) -> bool:
-        """Whether the schema is ready."""
-        return self.schema is not None and self.schema.status == READY
+        """Whether the schema is ready.
+
+        The leader counts an answer only if it is about the databases that it asked for last; Juju does not let other
+        units read what was asked.
+        """
+        schema = self.schema
+        if schema is None or schema.status != READY:
+            return False
+        if not self._charm.unit.is_leader():
+            return True
+        requests = [Request.load(relation.data[self._charm.app]) for relation in self._relations()]
+        return all(request is None or request.fingerprint == schema.of for request in requests)
 
     def _relations(self) -> list[ops.Relation]:
         return [relation for relation in self.model.relations[self._name] if relation.active]

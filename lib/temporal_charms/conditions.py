@@ -11,10 +11,6 @@ import ops
 F = TypeVar('F')
 
 
-class Problem(Exception):
-    """Something only the operator can mend: a sentence that names the option or relation and the remedy."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Condition(Generic[F]):
     """Something that must be so before the workload may run.

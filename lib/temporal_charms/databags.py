@@ -12,10 +12,11 @@ def publish(databag: MutableMapping[str, str], content: Mapping[str, str]) -> No
 
     Args:
         databag: the application's (leader only) or the unit's.
-        content: key to raw string.
+        content: key to raw string; an empty one is as good as none.
     """
+    content = {key: value for key, value in content.items() if value}
     kept = {'egress-subnets', 'ingress-address', 'private-address'}
-    stale = [key for key in databag if key not in content and key not in kept]
+    stale = [key for key, value in databag.items() if value and key not in content and key not in kept]
     # An empty string is how Juju is told to drop a key.
     changes = {key: value for key, value in content.items() if databag.get(key) != value} | dict.fromkeys(stale, '')
     if changes:

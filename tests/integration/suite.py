@@ -13,6 +13,7 @@ import tarfile
 import time
 import urllib.request
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import jubilant
@@ -133,6 +134,14 @@ def wait_status(juju: jubilant.Juju, app: str, text: str, timeout: float = 180) 
         raise AssertionError(f'{app} says {unit_status(juju.status(), app)!r}, not {text!r}') from None
 
 
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 60) -> None:
+    """Wait until something is so that `juju status` does not show."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f'not so after {timeout:.0f} s: {what}'
+        time.sleep(0.2)
+
+
 def wait_forgotten(juju: jubilant.Juju, endpoint: str, *apps: str) -> None:
     """Wait until the agents have forgotten a removed relation, so that it can be made anew.
 
@@ -152,9 +161,7 @@ def wait_forgotten(juju: jubilant.Juju, endpoint: str, *apps: str) -> None:
             juju.exec('true', unit=f'{app}/0')
             return logged() > before
 
-        end = time.monotonic() + 60
-        while remembers():
-            assert time.monotonic() < end, f'{app} still remembers {endpoint}'
+        wait_until(lambda: not remembers(), f'{app} has forgotten {endpoint}')
 
 
 def register_namespace(juju: jubilant.Juju, admin: str = ADMIN) -> None:
@@ -180,6 +187,18 @@ def kill_process(juju: jubilant.Juju, pod: str, container: str, argument: str) -
     found = f"tr '\\0' '\\n' < $p/cmdline 2>/dev/null | grep -qx {argument}"
     script = f'for p in /proc/[0-9]*; do {found} && kill -9 ${{p#/proc/}} && echo killed; done; true'
     assert 'killed' in pod_exec(juju, pod, container, script)
+
+
+def replace_pod(juju: jubilant.Juju, pod: str) -> None:
+    """Kill a pod without notice, and wait until Kubernetes has replaced it."""
+
+    def query() -> str:
+        return kubectl(juju, 'get', 'pod', pod, '--ignore-not-found', '--output=jsonpath={.metadata.uid}')
+
+    before = query()
+    kubectl(juju, 'delete', 'pod', pod, '--grace-period=0', '--force')
+    wait_until(lambda: query() not in ('', before), f'{pod} is replaced')
+    kubectl(juju, 'wait', '--for=condition=Ready', f'pod/{pod}', '--timeout=120s')
 
 
 def pulse_archive(folder: pathlib.Path) -> pathlib.Path:

@@ -189,19 +189,28 @@ def test_given_the_admin_relation_when_removed_then_the_status_says_so_and_when_
     assert 'default' in output
 
 
-def test_given_two_units_when_one_pod_is_killed_under_load_then_every_workflow_ends(juju, address, tmp_path):
-    count, beats = 30, 15
-    archive = suite.pulse_archive(tmp_path)
-    env = tmp_path / 'pulse.env'
+@pytest.fixture(scope='module')
+def pulse(juju: jubilant.Juju, deployed: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A second unit of the server, and a worker with a workflow that goes on for a while."""
+    folder = tmp_path_factory.mktemp('pulse')
+    env = folder / 'pulse.env'
     env.write_text('UNUSED=1\n')
-    suite.deploy_worker(juju, 'pulse', workflows=archive, env=env, queue='pulse')
+    suite.deploy_worker(juju, 'pulse', workflows=suite.pulse_archive(folder), env=env, queue='pulse')
     juju.integrate('pulse:temporal-host-info', f'{suite.SERVER}:temporal-host-info')
     juju.add_unit(suite.SERVER)
     suite.wait_active(juju)
-    temporal.start_many(address, 'Pulse', beats, prefix='pulse', queue='pulse', count=count)
+    return 'pulse'
 
-    suite.kubectl(juju, 'delete', 'pod', f'{suite.SERVER}-0', '--grace-period=0', '--force')
-    found = temporal.results(address, prefix='pulse', count=count, timeout=180)
 
+@pytest.mark.parametrize('units', ['0', pytest.param('1010', marks=pytest.mark.soak)])
+def test_given_two_units_when_pods_are_killed_under_load_then_every_workflow_ends(juju, address, pulse, units):
+    count, beats = 30, 15 * len(units)
+    prefix = f'killed-{len(units)}'
+    temporal.start_many(address, 'Pulse', beats, prefix=prefix, queue=pulse, count=count)
+
+    for unit in units:
+        suite.replace_pod(juju, f'{suite.SERVER}-{unit}')
+        suite.wait_active(juju)
+
+    found = temporal.results(address, prefix=prefix, count=count, timeout=180)
     assert found == [sum(range(beats))] * count
-    suite.wait_active(juju)

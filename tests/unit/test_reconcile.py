@@ -372,3 +372,27 @@ def test_given_a_health_client_of_another_size_when_reconciled_then_it_is_pushed
 
     path = pathlib.Path(out.get_container('temporal').get_filesystem(ctx)) / 'usr/local/bin/temporal-health'
     assert path.read_bytes() == b'another ELF'
+
+
+def test_given_the_admin_charm_gone_when_a_password_rotates_then_the_running_server_gets_it(ctx, run):
+    before = run(world.state(databases='current'))
+    uri = world.only(before, 'database').remote_app_data['secret-user']
+    new = {'username': 'relation_id_1', 'password': 'new'}
+    changed = dataclasses.replace(before.get_secret(id=uri), latest_content=new)
+    secrets = [changed, *(secret for secret in before.secrets if secret.id != uri)]
+    relations = world.without(before.relations, 'admin')
+
+    out = ctx.run(ctx.on.secret_changed(changed), dataclasses.replace(before, secrets=secrets, relations=relations))
+
+    assert world.file(ctx, out, PASSWORD_FILE) == 'new'
+    assert out.get_container('temporal').service_statuses['temporal'] == pebble.ServiceStatus.ACTIVE
+
+
+def test_given_a_container_that_is_being_replaced_when_reconciled_then_the_request_for_a_schema_stands(ctx, run):
+    before = run(world.state())
+    asked = world.only(before, 'admin').local_app_data
+    assert asked
+
+    out = ctx.run(ctx.on.update_status(), dataclasses.replace(before, containers={world.container(can_connect=False)}))
+
+    assert world.only(out, 'admin').local_app_data == asked

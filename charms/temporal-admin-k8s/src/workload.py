@@ -6,10 +6,12 @@ import dataclasses
 
 import ops
 from ops import pebble
+from temporal_charms.workload import File, push
 
 from plan import Step
 
 _USER = 'temporal'
+_CA_FILE = '/etc/temporal-charm/database-ca.pem'
 
 
 class StepFailed(Exception):
@@ -56,7 +58,12 @@ class Workload:
         }
         if endpoint.tls:
             environment['SQL_TLS'] = 'true'
-            environment['SQL_TLS_DISABLE_HOST_VERIFICATION'] = 'true'
+            if endpoint.ca:
+                ca = File(_CA_FILE, endpoint.ca)
+                push(self._container, [ca])
+                environment['SQL_TLS_CA_FILE'] = _CA_FILE
+            else:
+                environment['SQL_TLS_DISABLE_HOST_VERIFICATION'] = 'true'
         output = self.run(['temporal-sql-tool', step.command, *arguments[step.command]], environment, timeout=None)
         if output.status != 0:
             lines = (output.stderr or output.stdout).strip().splitlines() or ['no message']

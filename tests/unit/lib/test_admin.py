@@ -114,3 +114,14 @@ def test_given_a_deferred_event_when_it_comes_back_then_it_still_says_the_same()
     restored.restore(event.snapshot())
 
     assert restored.schema_ready
+
+
+@pytest.mark.parametrize(('of', 'ready'), [(REQUEST.fingerprint, True), ('of-another-database', False)])
+def test_given_a_leader_that_asked_when_the_answer_is_about_other_databases_then_it_does_not_count(ctx, of, ready):
+    relation = testing.Relation(
+        'admin', local_app_data=REQUEST.dump(), remote_app_data=admin.Schema(admin.READY, of=of).dump()
+    )
+
+    out = ctx.run(ctx.on.relation_changed(relation), testing.State(relations=[relation], leader=True))
+
+    assert out.unit_status == ops.ActiveStatus(f'ready: {ready}')
