@@ -81,3 +81,17 @@ def test_given_the_database_when_its_pod_is_killed_then_all_comes_back_with_its_
     # The result stands in the database, and nowhere else.
     assert temporal.results(address, prefix='before', count=1, timeout=60) == [3]
     assert temporal.run(address, 'Pulse', [2], workflow_id='after', queue=WORKER) == 1
+
+
+def test_given_a_database_that_is_away_when_the_admin_charm_asks_then_it_asks_again_until_there_is_an_answer(
+    juju, deployed
+):
+    def asked_in_vain() -> bool:
+        juju.exec('JUJU_DISPATCH_PATH=hooks/update-status ./dispatch', unit=f'{ADMIN}/0')
+        return suite.unit_status(juju.status(), ADMIN).startswith('waiting: cannot log in to')
+
+    suite.kubectl(juju, 'delete', 'pod', f'{suite.POSTGRESQL}-0', '--grace-period=0', '--force')
+    suite.wait_until(asked_in_vain, 'the database is away')
+
+    # By itself, long before the next update-status.
+    suite.wait_active(juju, timeout=90)

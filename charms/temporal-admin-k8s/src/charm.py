@@ -32,6 +32,7 @@ class TemporalAdminCharm(ops.CharmBase):
         for event in (
             self.on.leader_elected,
             self.on.temporal_admin_pebble_ready,
+            self.on.temporal_admin_pebble_custom_notice,
             self.on.update_status,
             self.on.upgrade_charm,
             admin.relation_created,
@@ -69,6 +70,8 @@ class TemporalAdminCharm(ops.CharmBase):
             self._failure = str(error)
         if self._plan.steps:
             found = facts.Found.load(self._facts.server)
+        if found.problem and self._facts.image.reachable:
+            self.workload.ask_again()
         if self._facts.image.version:
             self.unit.set_workload_version(self._facts.image.version_text)
         relation = facts.relation_of(self.model)

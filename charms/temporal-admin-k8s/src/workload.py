@@ -10,7 +10,9 @@ from temporal_charms.workload import File, push
 
 from plan import Step
 
+NOTICE = 'canonical.com/temporal-admin-k8s/ask-again'
 _USER = 'temporal'
+_AGAIN = 'ask-again'
 _CA_FILE = '/etc/temporal-charm/database-ca.pem'
 
 
@@ -68,6 +70,29 @@ class Workload:
         if output.status != 0:
             lines = (output.stderr or output.stdout).strip().splitlines() or ['no message']
             raise StepFailed(f'{step.command} of {endpoint.name} failed: {lines[-1][:200]}')
+
+    def ask_again(self) -> None:
+        """Let Pebble send a notice in a moment: nothing else tells when a database begins to answer.
+
+        Raises:
+            ops.pebble.ChangeError: when the image has no shell.
+        """
+        layer: pebble.LayerDict = {
+            'services': {
+                _AGAIN: {
+                    'override': 'replace',
+                    'summary': 'Wakes the charm, which could not ask a database',
+                    # As root: Juju is not told of the notices of other users.
+                    'command': f'sh -c "sleep 3; /charm/bin/pebble notify {NOTICE}"',
+                    'startup': 'disabled',
+                    'on-success': 'ignore',
+                    'on-failure': 'ignore',
+                }
+            }
+        }
+        if _AGAIN not in self._container.get_plan().services:
+            self._container.add_layer(_AGAIN, layer, combine=True)
+        self._container.start(_AGAIN)
 
     def run(self, command: list[str], environment: dict[str, str], *, timeout: float | None) -> Output:
         """Run a program as the user `temporal` and wait for its end.

@@ -7,7 +7,7 @@ import json
 
 import ops
 import pytest
-from ops import testing
+from ops import pebble, testing
 from temporal_charms import admin
 from temporal_charms.versions import SchemaVersions
 from world import PASSWORD, REQUEST, SECRET, container, relation, state
@@ -119,6 +119,33 @@ def test_given_databases_that_do_not_answer_when_reconciled_then_the_status_says
 
     assert out.unit_status == ops.WaitingStatus('cannot log in to temporal on pg: no route')
     assert _answer(out) is None
+
+
+def test_given_databases_that_did_not_answer_when_pebble_wakes_the_charm_then_they_are_asked_again(ctx, databases):
+    databases.problem = 'cannot log in to temporal on pg: no route'
+    first = _changed(ctx)
+    tools = first.get_container('temporal-admin')
+    assert tools.service_statuses['ask-again'] == pebble.ServiceStatus.ACTIVE
+    databases.problem = ''
+    notice = testing.Notice('canonical.com/temporal-admin-k8s/ask-again')
+    woken = dataclasses.replace(tools, notices=[notice], service_statuses={'ask-again': pebble.ServiceStatus.INACTIVE})
+
+    out = ctx.run(ctx.on.pebble_custom_notice(woken, notice), dataclasses.replace(first, containers={woken}))
+
+    assert _steps(ctx)
+    assert out.get_container('temporal-admin').service_statuses['ask-again'] == pebble.ServiceStatus.INACTIVE
+
+
+def test_given_databases_that_still_do_not_answer_when_woken_then_the_charm_will_be_woken_again(ctx, databases):
+    databases.problem = 'cannot log in to temporal on pg: no route'
+    first = _changed(ctx)
+    tools = first.get_container('temporal-admin')
+    notice = testing.Notice('canonical.com/temporal-admin-k8s/ask-again')
+    woken = dataclasses.replace(tools, notices=[notice], service_statuses={'ask-again': pebble.ServiceStatus.INACTIVE})
+
+    out = ctx.run(ctx.on.pebble_custom_notice(woken, notice), dataclasses.replace(first, containers={woken}))
+
+    assert out.get_container('temporal-admin').service_statuses['ask-again'] == pebble.ServiceStatus.ACTIVE
 
 
 def test_given_a_secret_that_is_not_granted_yet_when_reconciled_then_it_waits(ctx):
