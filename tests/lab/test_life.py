@@ -28,12 +28,13 @@ def lab_is_up() -> Iterator[None]:
 def juju() -> Iterator[jubilant.Juju]:
     """A model with an application that keeps data."""
     images = dict(line.split('=', 1) for line in (settings.DIST / 'resources.env').read_text().splitlines())
-    with jubilant.temp_model() as juju:
+    with jubilant.temp_model(keep=True) as juju:
         juju.deploy(
             settings.DIST / f'{APP}.charm', trust=True, resources={'postgresql-image': images['postgresql-image']}
         )
         juju.wait(jubilant.all_active, timeout=180)
         yield juju
+    machine.run('juju', 'destroy-model', juju.model or '', '--no-prompt', '--force', '--no-wait', '--destroy-storage')
 
 
 def _comes_back(juju: jubilant.Juju) -> None:
@@ -60,7 +61,9 @@ def test_given_a_lab_that_is_up_when_up_again_then_nothing_is_started():
     assert None not in before.values()
 
 
-@pytest.mark.parametrize('name', ['kubelet', 'containerd', 'kube-apiserver', 'etcd'])
+@pytest.mark.parametrize(
+    'name', ['kubelet', 'containerd', 'kube-apiserver', pytest.param('etcd', marks=pytest.mark.soak)]
+)
 def test_given_a_part_when_killed_then_up_starts_it_and_no_other(juju, name):
     before = {part.name: processes.pid(part.name) for part in parts.all_parts()}
     pid = before.pop(name)
