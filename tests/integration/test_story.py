@@ -171,6 +171,8 @@ def test_given_a_workload_process_when_killed_then_it_comes_back_and_the_status_
 
     suite.wait_status(juju, app, 'waiting: waiting for', timeout=20)
     suite.wait_active(juju, timeout=120)
+    # Kubernetes asks every 10 seconds, and until then sends no client to it.
+    suite.kubectl(juju, 'wait', '--for=condition=Ready', f'pod/{app}-0', '--timeout=30s')
 
 
 def test_given_the_admin_relation_when_removed_then_the_status_says_so_and_when_back_all_is_well(
