@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
+
+
+async def _connect(address: str) -> Client:
+    """Connect to a service one of whose pods may be new: Kubernetes sends clients there before its server answers."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return await Client.connect(address)
+        except RuntimeError:
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.5)
 
 
 def run(address: str, workflow: str, arguments: Sequence[object], *, workflow_id: str, queue: str) -> object:
@@ -23,7 +36,7 @@ def start_many(address: str, workflow: str, argument: object, *, prefix: str, qu
     """Start workflows and leave them running."""
 
     async def main() -> None:
-        client = await Client.connect(address)
+        client = await _connect(address)
         await asyncio.gather(
             *(client.start_workflow(workflow, argument, id=f'{prefix}-{i}', task_queue=queue) for i in range(count))
         )
@@ -39,7 +52,7 @@ def results(address: str, *, prefix: str, count: int, timeout: float) -> list[ob
     """
 
     async def main() -> list[object]:
-        client = await Client.connect(address)
+        client = await _connect(address)
 
         async def result(number: int) -> object:
             while True:
