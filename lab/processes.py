@@ -15,12 +15,8 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from lab import settings
+from lab import host, settings
 from lab.progress import LabError, say
-
-
-def _boot() -> str:
-    return pathlib.Path('/proc/sys/kernel/random/boot_id').read_text().strip()
 
 
 def _started(pid: int) -> str | None:
@@ -43,7 +39,7 @@ def _record(name: str) -> dict | None:
         record = json.loads(_file(name).read_text())
     except (OSError, ValueError):
         return None
-    if record.get('boot') != _boot() or record.get('started') != _started(record.get('pid', 0)):
+    if record.get('boot') != host.boot() or record.get('started') != _started(record.get('pid', 0)):
         return None
     return record
 
@@ -80,7 +76,7 @@ def start(name: str, argv: Sequence[str | os.PathLike[str]], *, env: dict[str, s
             env={**os.environ, **(env or {})},
         )
     _file(name).write_text(
-        json.dumps({'pid': process.pid, 'boot': _boot(), 'started': _started(process.pid), 'argv': command})
+        json.dumps({'pid': process.pid, 'boot': host.boot(), 'started': _started(process.pid), 'argv': command})
     )
     return True
 
