@@ -13,6 +13,8 @@ Admin → server, application databag:
     schema_of: fingerprint of the `databases` that this speaks of, so that the answer for a database that has since been
         replaced does not count.
     schema_reason: why it failed, one sentence.
+    connection_limits: JSON, `{"persistence": 97, "visibility": 97}`: how many connections PostgreSQL leaves to ordinary
+        roles in each database, as read from it.
 
 Every key may be absent: that means "not said yet".
 """
@@ -22,7 +24,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import ops
 
@@ -112,6 +114,13 @@ def load_frontend(databag: Mapping[str, str]) -> Frontend | None:
         return None
 
 
+class ConnectionLimits(NamedTuple):
+    """How many connections PostgreSQL leaves to ordinary roles in each database."""
+
+    persistence: int
+    visibility: int
+
+
 @dataclasses.dataclass(frozen=True)
 class Schema:
     """What the admin charm says.
@@ -121,18 +130,22 @@ class Schema:
         versions: as read from the databases; None where they could not be read.
         of: fingerprint of the databases.
         reason: why it failed.
+        limits: of connections; None where they could not be read.
     """
 
     status: str
     versions: SchemaVersions | None = None
     of: str = ''
     reason: str = ''
+    limits: ConnectionLimits | None = None
 
     def dump(self) -> dict[str, str]:
         """The databag's content."""
         content = {'schema_status': self.status, 'schema_of': self.of, 'schema_reason': self.reason}
         if self.versions:
             content['schema_versions'] = databags.dump_json(self.versions._asdict())
+        if self.limits:
+            content['connection_limits'] = databags.dump_json(self.limits._asdict())
         return {key: value for key, value in content.items() if value}
 
     @classmethod
@@ -140,12 +153,24 @@ class Schema:
         """Read the other side's databag; None while it has said nothing."""
         if 'schema_status' not in databag:
             return None
-        versions: Any = databags.load_json(databag, 'schema_versions')
-        try:
-            found = SchemaVersions(**versions) if versions else None
-        except TypeError:
-            found = None
-        return cls(databag['schema_status'], found, databag.get('schema_of', ''), databag.get('schema_reason', ''))
+        versions = _pair(databag, 'schema_versions', str)
+        limits = _pair(databag, 'connection_limits', int)
+        return cls(
+            databag['schema_status'],
+            SchemaVersions(*versions) if versions else None,
+            databag.get('schema_of', ''),
+            databag.get('schema_reason', ''),
+            ConnectionLimits(*limits) if limits else None,
+        )
+
+
+def _pair(databag: Mapping[str, str], key: str, kind: type) -> tuple[Any, Any] | None:
+    """A value for each of the two databases; None where it was not said, or is of another kind."""
+    content = databags.load_json(databag, key)
+    if not isinstance(content, dict):
+        return None
+    values = content.get('persistence'), content.get('visibility')
+    return values if all(isinstance(value, kind) for value in values) else None
 
 
 def fingerprint(persistence: Endpoint, visibility: Endpoint) -> str:

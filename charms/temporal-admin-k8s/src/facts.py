@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import ops
-from temporal_charms import admin, versions
+from temporal_charms import admin, postgresql, versions
 from temporal_charms.databases import Database
 from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import image_version
@@ -90,12 +90,14 @@ class Found:
         asked: whether they were asked; only the leader asks, once it knows where they are.
         persistence: schema version; None where there is no schema.
         visibility: likewise.
+        limits: of connections; None where they could not be asked.
         problem: why they could not be asked.
     """
 
     asked: bool = False
     persistence: str | None = None
     visibility: str | None = None
+    limits: admin.ConnectionLimits | None = None
     problem: str = ''
 
     @classmethod
@@ -103,13 +105,13 @@ class Found:
         """Ask both databases."""
         if not (server.persistence and server.visibility):
             return cls()
-        # Imported here: without databases the driver is not needed.
-        import schema
-
         try:
-            return cls(True, schema.version(server.persistence), schema.version(server.visibility))
-        except schema.Unreachable as error:
+            persistence = postgresql.inspect(server.persistence)
+            visibility = postgresql.inspect(server.visibility)
+        except postgresql.Unreachable as error:
             return cls(True, problem=str(error))
+        limits = admin.ConnectionLimits(persistence.allowed, visibility.allowed)
+        return cls(True, persistence.schema_version, visibility.schema_version, limits)
 
     @property
     def versions(self) -> versions.SchemaVersions | None:

@@ -123,9 +123,9 @@ def answer(facts: Facts, found: Found, failure: str) -> admin.Schema | None:
         return None
     of = request.fingerprint
     if failure:
-        return admin.Schema(admin.FAILED, found.versions, of, failure)
+        return admin.Schema(admin.FAILED, found.versions, of, failure, found.limits)
     if not _image_suffices(facts) and facts.image.reachable:
-        return admin.Schema(admin.FAILED, found.versions, of, _image_sentence(facts))
+        return admin.Schema(admin.FAILED, found.versions, of, _image_sentence(facts), found.limits)
     if found.versions is None:
         return None
-    return admin.Schema(admin.READY, found.versions, of)
+    return admin.Schema(admin.READY, found.versions, of, limits=found.limits)

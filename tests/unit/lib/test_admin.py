@@ -43,13 +43,20 @@ def test_given_a_frontend_that_cannot_be_read_when_loaded_then_there_is_none():
 @pytest.mark.parametrize(
     'schema',
     [
-        admin.Schema(admin.READY, SchemaVersions('1.19', '1.14'), 'abc'),
+        admin.Schema(admin.READY, SchemaVersions('1.19', '1.14'), 'abc', limits=admin.ConnectionLimits(97, 50)),
         admin.Schema(admin.FAILED, None, 'abc', 'why'),
         admin.Schema(admin.MIGRATING),
     ],
 )
 def test_given_a_schema_when_dumped_and_loaded_then_it_is_the_same(schema):
     assert admin.Schema.load(schema.dump()) == schema
+
+
+@pytest.mark.parametrize('garbage', ['no json', '[]', '{}', '{"persistence": "x", "visibility": 2}', '3'])
+def test_given_limits_or_versions_that_cannot_be_read_when_loaded_then_there_are_none(garbage):
+    databag = {'schema_status': admin.READY, 'schema_versions': garbage, 'connection_limits': garbage}
+
+    assert admin.Schema.load(databag) == admin.Schema(admin.READY)
 
 
 def test_given_two_pairs_of_databases_then_their_fingerprints_differ_and_tell_nothing_else():

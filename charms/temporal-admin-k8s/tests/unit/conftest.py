@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from ops import testing
+from temporal_charms import postgresql
 from world import Databases
 
-import schema
 from charm import TemporalAdminCharm
 
 
@@ -14,7 +14,7 @@ from charm import TemporalAdminCharm
 def databases(monkeypatch: pytest.MonkeyPatch) -> Databases:
     """Empty databases; ops.testing has no PostgreSQL to ask."""
     fake = Databases({'temporal': None, 'temporal_visibility': None})
-    monkeypatch.setattr(schema, 'version', fake.version)
+    monkeypatch.setattr(postgresql, 'inspect', fake.inspect)
     return fake
 
 

@@ -73,7 +73,9 @@ def test_given_a_schema_that_is_there_when_reconciled_then_the_server_is_told_it
 
     out = _changed(ctx)
 
-    expected = admin.Schema(admin.READY, SchemaVersions('1.19', '1.14'), REQUEST.fingerprint)
+    expected = admin.Schema(
+        admin.READY, SchemaVersions('1.19', '1.14'), REQUEST.fingerprint, limits=admin.ConnectionLimits(97, 97)
+    )
     assert _answer(out) == expected
     assert out.unit_status == ops.ActiveStatus()
     assert out.workload_version == '1.32.2'

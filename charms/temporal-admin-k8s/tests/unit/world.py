@@ -6,10 +6,8 @@ import dataclasses
 from typing import Any
 
 from ops import testing
-from temporal_charms import admin
+from temporal_charms import admin, postgresql
 from temporal_charms.databases import Database, Endpoint
-
-import schema
 
 PASSWORD = "p&s'w%rd"
 SECRET = testing.Secret(
@@ -36,11 +34,11 @@ class Databases:
     versions: dict[str, str | None]
     problem: str = ''
 
-    def version(self, database: Database) -> str | None:
-        """What `schema.version` would read."""
+    def inspect(self, database: Database) -> postgresql.Inspection:
+        """What `postgresql.inspect` would find."""
         if self.problem:
-            raise schema.Unreachable(self.problem)
-        return self.versions[database.endpoint.name]
+            raise postgresql.Unreachable(self.problem)
+        return postgresql.Inspection('15.18', False, 97, 5, self.versions[database.endpoint.name])
 
 
 def container(*execs: testing.Exec, version: str = '1.32.2', can_connect: bool = True) -> testing.Container:

@@ -1,0 +1,148 @@
+"""Asks PostgreSQL itself: its version, the connections that it has left, the version of the schema.
+
+The only module that speaks to PostgreSQL. The driver is imported where it is used: a charm without a database never
+loads it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from temporal_charms.databases import Database
+
+if TYPE_CHECKING:
+    from pg8000.native import Connection
+
+_TIMEOUT = 10
+"""Seconds for a connection, and for each answer on it."""
+
+_NO_SUCH_TABLE, _NO_SUCH_DATABASE = '42P01', '3D000'
+
+# Other users' sessions hide what kind they are, but not whose: those of PostgreSQL itself have no database or no user.
+# A limit of -1 is none. reserved_connections came with PostgreSQL 16.
+_SERVER = """
+SELECT current_setting('server_version'),
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+           - coalesce(current_setting('reserved_connections', true), '0')::int,
+       count(*),
+       (SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user),
+       count(*) FILTER (WHERE usename = session_user),
+       (SELECT datconnlimit FROM pg_database WHERE datname = current_database()),
+       count(*) FILTER (WHERE datname = current_database())
+FROM pg_stat_activity
+WHERE datid IS NOT NULL AND usesysid IS NOT NULL
+"""
+
+
+class Unreachable(Exception):
+    """A database cannot be asked; the sentence names it and why.
+
+    Attributes:
+        missing: whether PostgreSQL answers, and says that it has no such database.
+    """
+
+    def __init__(self, sentence: str, *, missing: bool = False):
+        super().__init__(sentence)
+        self.missing = missing
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What a database says of itself.
+
+    Attributes:
+        server_version: of PostgreSQL ("16.9").
+        tls: whether this connection was encrypted; the suite's programs log in likewise.
+        allowed: connections that there may be: max_connections without what PostgreSQL keeps for superusers and for
+            reserved roles, or the limit of the role or of the database where that is lower.
+        used: connections that count against `allowed` now, this one included.
+        schema_version: of Temporal ("1.19"); None where there is no schema yet.
+    """
+
+    server_version: str
+    tls: bool
+    allowed: int
+    used: int
+    schema_version: str | None
+
+
+def inspect(database: Database) -> Inspection:
+    """Ask a database, by one connection and two questions.
+
+    Raises:
+        Unreachable: when the database does not answer or refuses the login.
+    """
+    from pg8000 import native
+
+    name = native.literal(database.endpoint.name)
+    connection = _connect(database)
+    try:
+        ((version, *numbers),) = connection.run(_SERVER) or []
+        try:
+            rows = connection.run(f'SELECT curr_version FROM schema_version WHERE db_name = {name}') or []  # noqa: S608
+        except native.DatabaseError as error:
+            if _code(error) != _NO_SUCH_TABLE:
+                raise
+            rows = []
+    except (native.Error, OSError) as error:
+        raise _refused(error, 'ask', database) from error
+    finally:
+        connection.close()
+    # The limits of the role and of the database bind where they are set.
+    limits = [(limit, used) for limit, used in zip(numbers[::2], numbers[1::2], strict=True) if limit not in (None, -1)]
+    allowed, used = min(limits, key=lambda pair: pair[0])
+    return Inspection(version.split()[0], database.endpoint.tls, allowed, used, str(rows[0][0]) if rows else None)
+
+
+def _connect(database: Database) -> Connection:
+    from pg8000 import native
+
+    endpoint = database.endpoint
+    try:
+        return native.Connection(
+            database.username,
+            host=endpoint.host if endpoint.tls else _address(endpoint.host),
+            port=endpoint.port,
+            database=endpoint.name,
+            password=database.password,
+            timeout=_TIMEOUT,
+            # Not None, with which the driver would take TLS where it is offered: Temporal's programs do not.
+            ssl_context=_tls(endpoint.ca) if endpoint.tls else False,
+        )
+    except (native.Error, OSError) as error:
+        raise _refused(error, 'log in to', database) from error
+
+
+@functools.cache
+def _address(host: str) -> str:
+    """Both databases are mostly on one host, and a lookup in a cluster takes as long as the rest of a connection."""
+    return socket.gethostbyname(host)
+
+
+def _tls(ca: str) -> ssl.SSLContext:
+    """Verified where the authority is known, encrypted only where it is not."""
+    context = ssl.create_default_context(cadata=ca or None)
+    if not ca:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _code(error: Exception) -> str:
+    """PostgreSQL's SQLSTATE; empty where the error is not PostgreSQL's."""
+    detail = error.args[0] if error.args else None
+    return str(detail.get('C', '')) if isinstance(detail, dict) else ''
+
+
+def _refused(error: Exception, what: str, database: Database) -> Unreachable:
+    """What could not be done and why, in PostgreSQL's words, which never hold the password."""
+    endpoint = database.endpoint
+    if _code(error) == _NO_SUCH_DATABASE:
+        return Unreachable(f'there is no database {endpoint.name} on {endpoint.host}', missing=True)
+    detail = error.args[0] if error.args else error
+    reason = detail.get('M', detail) if isinstance(detail, dict) else detail
+    return Unreachable(f'cannot {what} {endpoint.name} on {endpoint.host}: {reason}')

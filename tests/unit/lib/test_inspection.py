@@ -1,0 +1,136 @@
+"""Asking PostgreSQL: what it answers, and what it refuses."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+import trustme
+from pg8000 import native
+from pg8000.native import DatabaseError, InterfaceError
+from temporal_charms import postgresql
+from temporal_charms.databases import Database, Endpoint
+
+DATABASE = Database(Endpoint('pg', 5432, "temp'oral"), 'user', 'hush')
+
+
+class Connection:
+    """A connection of pg8000 that answers as told."""
+
+    server: object = ['16.9 (Ubuntu)', 97, 12, -1, 3, -1, 7]
+    answer: object = ()
+    refusal: Exception | None = None
+    opened: dict[str, object]
+    asked: list[str]
+
+    def __init__(self, user: str, **options: object):
+        type(self).opened = {'user': user, **options}
+        type(self).asked = []
+        if isinstance(self.refusal, Exception):
+            raise self.refusal
+
+    def run(self, question: str) -> object:
+        """Answer."""
+        self.asked.append(question)
+        answer = [self.server] if 'max_connections' in question else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Be told."""
+        self.asked.append('closed')
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> type[Connection]:
+    """A PostgreSQL that answers as told."""
+    fake = type('Fake', (Connection,), {})
+    monkeypatch.setattr(native, 'Connection', fake)
+    postgresql._address.cache_clear()
+    monkeypatch.setattr(postgresql.socket, 'gethostbyname', lambda host: {'pg': '10.0.0.5'}[host])
+    return fake
+
+
+@pytest.mark.parametrize(
+    ('answer', 'version'),
+    [
+        ([['1.19']], '1.19'),
+        ([], None),
+        (DatabaseError({'C': '42P01', 'M': 'relation "schema_version" does not exist'}), None),
+    ],
+)
+def test_given_a_database_when_asked_then_it_tells_all_by_one_connection_and_two_questions(server, answer, version):
+    server.answer = answer
+
+    assert postgresql.inspect(DATABASE) == postgresql.Inspection('16.9', False, 97, 12, version)
+    assert server.opened['password'] == 'hush'
+    assert server.opened['ssl_context'] is False
+    assert server.opened['host'] == '10.0.0.5'
+    assert len(server.asked) == 3
+    assert server.asked[1].endswith("= 'temp''oral'")
+    assert server.asked[2] == 'closed'
+
+
+@pytest.mark.parametrize(
+    ('numbers', 'allowed', 'used'),
+    [
+        ((97, 12, -1, 3, -1, 7), 97, 12),
+        ((97, 12, 20, 3, -1, 7), 20, 3),
+        ((97, 12, 20, 3, 10, 7), 10, 7),
+        ((97, 12, None, 3, 200, 7), 97, 12),
+    ],
+)
+def test_given_limits_of_the_role_and_the_database_when_asked_then_the_lowest_counts(server, numbers, allowed, used):
+    server.server = ['16.9', *numbers]
+
+    found = postgresql.inspect(DATABASE)
+
+    assert (found.allowed, found.used) == (allowed, used)
+
+
+@pytest.mark.parametrize(
+    ('refusal', 'answer', 'sentence'),
+    [
+        (InterfaceError("Can't create a connection"), (), "cannot log in to temp'oral on pg: Can't create a"),
+        (DatabaseError({'M': 'password authentication failed'}), (), "cannot log in to temp'oral on pg: password auth"),
+        (TimeoutError(), (), "cannot log in to temp'oral on pg: "),
+        (None, DatabaseError({'C': '42501', 'M': 'permission denied'}), "cannot ask temp'oral on pg: permission"),
+        (None, ConnectionResetError('gone'), "cannot ask temp'oral on pg: gone"),
+    ],
+)  # fmt: skip
+def test_given_a_database_that_refuses_then_the_sentence_says_why_and_holds_no_password(
+    server, refusal, answer, sentence
+):
+    server.refusal, server.answer = refusal, answer
+
+    with pytest.raises(postgresql.Unreachable) as failure:
+        postgresql.inspect(DATABASE)
+
+    assert str(failure.value).startswith(sentence)
+    assert 'hush' not in str(failure.value)
+    assert not failure.value.missing
+
+
+def test_given_a_database_that_was_dropped_then_the_sentence_says_so(server):
+    server.refusal = DatabaseError({'C': '3D000', 'M': 'database "temporal" does not exist'})
+
+    with pytest.raises(postgresql.Unreachable, match="there is no database temp'oral on pg") as failure:
+        postgresql.inspect(DATABASE)
+
+    assert failure.value.missing
+
+
+@pytest.mark.parametrize('known', [True, False])
+def test_given_tls_then_the_certificate_is_verified_where_its_authority_is_known(server, known):
+    server.answer = [['1.19']]
+    ca = trustme.CA().cert_pem.bytes().decode() if known else ''
+
+    found = postgresql.inspect(Database(Endpoint('pg', 5432, 'temporal', tls=True, ca=ca), 'user', 'hush'))
+
+    assert found.tls
+    # By name, since that is what stands in the certificate.
+    assert server.opened['host'] == 'pg'
+    context = server.opened['ssl_context']
+    assert context.verify_mode == (ssl.CERT_REQUIRED if known else ssl.CERT_NONE)
+    assert context.check_hostname is known
