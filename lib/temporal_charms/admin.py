@@ -15,6 +15,7 @@ Admin → server, application databag:
     schema_reason: why it failed, one sentence.
     connection_limits: JSON, `{"persistence": 97, "visibility": 97}`: how many connections PostgreSQL leaves to ordinary
         roles in each database, as read from it.
+    shards: the number of history shards, as read from the database; absent where no server has been started on it.
 
 Every key may be absent: that means "not said yet".
 """
@@ -131,6 +132,7 @@ class Schema:
         of: fingerprint of the databases.
         reason: why it failed.
         limits: of connections; None where they could not be read.
+        shards: the number of history shards that the cluster was first started with; None before.
     """
 
     status: str
@@ -138,6 +140,7 @@ class Schema:
     of: str = ''
     reason: str = ''
     limits: ConnectionLimits | None = None
+    shards: int | None = None
 
     def dump(self) -> dict[str, str]:
         """The databag's content."""
@@ -146,6 +149,8 @@ class Schema:
             content['schema_versions'] = databags.dump_json(self.versions._asdict())
         if self.limits:
             content['connection_limits'] = databags.dump_json(self.limits._asdict())
+        if self.shards:
+            content['shards'] = str(self.shards)
         return {key: value for key, value in content.items() if value}
 
     @classmethod
@@ -155,12 +160,14 @@ class Schema:
             return None
         versions = _pair(databag, 'schema_versions', str)
         limits = _pair(databag, 'connection_limits', int)
+        shards = databag.get('shards', '')
         return cls(
             databag['schema_status'],
             SchemaVersions(*versions) if versions else None,
             databag.get('schema_of', ''),
             databag.get('schema_reason', ''),
             ConnectionLimits(*limits) if limits else None,
+            int(shards) if shards.isdigit() else None,
         )
 
 

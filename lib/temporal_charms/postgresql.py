@@ -1,4 +1,4 @@
-"""Asks PostgreSQL itself: its version, the connections that it has left, the version of the schema.
+"""Asks PostgreSQL itself: its version, the connections that it has left, the version of the schema, the shard count.
 
 The only module that speaks to PostgreSQL. The driver is imported where it is used: a charm without a database never
 loads it.
@@ -37,6 +37,16 @@ FROM pg_stat_activity
 WHERE datid IS NOT NULL AND usesysid IS NOT NULL
 """
 
+_SCHEMA = """
+SELECT curr_version, to_regclass('cluster_metadata_info') IS NOT NULL FROM schema_version WHERE db_name = {}
+"""
+
+# The server's name for its own cluster, in the configuration that the server charm writes.
+_METADATA = "SELECT data FROM cluster_metadata_info WHERE cluster_name = 'active' AND data_encoding = 'Proto3'"
+
+_SHARD_COUNT = 2
+"""The field history_shard_count of temporal.server.api.persistence.v1.ClusterMetadata."""
+
 
 class Unreachable(Exception):
     """A database cannot be asked; the sentence names it and why.
@@ -61,6 +71,8 @@ class Inspection:
             reserved roles, or the limit of the role or of the database where that is lower.
         used: connections that count against `allowed` now, this one included.
         schema_version: of Temporal ("1.19"); None where there is no schema yet.
+        shards: the number of history shards that the cluster was first started with; None before, and in the database
+            of the list of workflows.
     """
 
     server_version: str
@@ -68,10 +80,11 @@ class Inspection:
     allowed: int
     used: int
     schema_version: str | None
+    shards: int | None = None
 
 
 def inspect(database: Database) -> Inspection:
-    """Ask a database, by one connection and two questions.
+    """Ask a database, by one connection and two questions; three where a cluster has been started.
 
     Raises:
         Unreachable: when the database does not answer or refuses the login.
@@ -83,11 +96,12 @@ def inspect(database: Database) -> Inspection:
     try:
         ((version, *numbers),) = connection.run(_SERVER) or []
         try:
-            rows = connection.run(f'SELECT curr_version FROM schema_version WHERE db_name = {name}') or []  # noqa: S608
+            rows = connection.run(_SCHEMA.format(name)) or []
         except native.DatabaseError as error:
             if _code(error) != _NO_SUCH_TABLE:
                 raise
             rows = []
+        metadata = connection.run(_METADATA) or [] if rows and rows[0][1] else []
     except (native.Error, OSError) as error:
         raise _refused(error, 'ask', database) from error
     finally:
@@ -95,7 +109,46 @@ def inspect(database: Database) -> Inspection:
     # The limits of the role and of the database bind where they are set.
     limits = [(limit, used) for limit, used in zip(numbers[::2], numbers[1::2], strict=True) if limit not in (None, -1)]
     allowed, used = min(limits, key=lambda pair: pair[0])
-    return Inspection(version.split()[0], database.endpoint.tls, allowed, used, str(rows[0][0]) if rows else None)
+    return Inspection(
+        version.split()[0],
+        database.endpoint.tls,
+        allowed,
+        used,
+        str(rows[0][0]) if rows else None,
+        _shards(metadata[0][0]) if metadata else None,
+    )
+
+
+def _shards(data: bytes) -> int | None:
+    """The field of a message in protobuf's wire format; None where it is not there."""
+    position = 0
+
+    def number() -> int:
+        nonlocal position
+        value = shift = 0
+        while True:
+            byte = data[position]
+            position += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    try:
+        while position < len(data):
+            field, kind = divmod(number(), 8)
+            if field == _SHARD_COUNT:
+                return number()
+            if kind == 0:
+                number()
+            elif kind == 2:
+                length = number()
+                position += length
+            else:
+                position += {1: 8, 5: 4}[kind]
+    except (IndexError, KeyError):
+        pass
+    return None
 
 
 def _connect(database: Database) -> Connection:

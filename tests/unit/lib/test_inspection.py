@@ -19,6 +19,7 @@ class Connection:
 
     server: object = ['16.9 (Ubuntu)', 97, 12, -1, 3, -1, 7]
     answer: object = ()
+    metadata: object = ()
     refusal: Exception | None = None
     opened: dict[str, object]
     asked: list[str]
@@ -33,6 +34,8 @@ class Connection:
         """Answer."""
         self.asked.append(question)
         answer = [self.server] if 'max_connections' in question else self.answer
+        if 'cluster_metadata_info WHERE' in question:
+            answer = self.metadata
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -55,7 +58,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[Connection]:
 @pytest.mark.parametrize(
     ('answer', 'version'),
     [
-        ([['1.19']], '1.19'),
+        ([['1.19', False]], '1.19'),
         ([], None),
         (DatabaseError({'C': '42P01', 'M': 'relation "schema_version" does not exist'}), None),
     ],
@@ -68,8 +71,26 @@ def test_given_a_database_when_asked_then_it_tells_all_by_one_connection_and_two
     assert server.opened['ssl_context'] is False
     assert server.opened['host'] == '10.0.0.5'
     assert len(server.asked) == 3
-    assert server.asked[1].endswith("= 'temp''oral'")
+    assert server.asked[1].strip().endswith("= 'temp''oral'")
     assert server.asked[2] == 'closed'
+
+
+@pytest.mark.parametrize(
+    ('data', 'shards'),
+    [
+        pytest.param(b'\x0a\x06active\x10\x80\x04\x1a\x03abc', 512, id='as the server writes it'),
+        pytest.param(b'\x38\x0a\x35abcd\x31abcdefgh\x10\x01', 1, id='behind numbers of other kinds'),
+        pytest.param(b'\x0a\x06active', None, id='without the field'),
+        pytest.param(b'\x0a\x06active\x10\x80', None, id='cut off'),
+        pytest.param(b'\x0b', None, id='no message'),
+        pytest.param(None, None, id='never started'),
+    ],
+)
+def test_given_a_database_of_workflows_when_asked_then_it_tells_the_shard_count(server, data, shards):
+    server.answer = [['1.19', True]]
+    server.metadata = [[data]] if data is not None else []
+
+    assert postgresql.inspect(DATABASE).shards == shards
 
 
 @pytest.mark.parametrize(
@@ -123,7 +144,7 @@ def test_given_a_database_that_was_dropped_then_the_sentence_says_so(server):
 
 @pytest.mark.parametrize('known', [True, False])
 def test_given_tls_then_the_certificate_is_verified_where_its_authority_is_known(server, known):
-    server.answer = [['1.19']]
+    server.answer = [['1.19', False]]
     ca = trustme.CA().cert_pem.bytes().decode() if known else ''
 
     found = postgresql.inspect(Database(Endpoint('pg', 5432, 'temporal', tls=True, ca=ca), 'user', 'hush'))

@@ -8,13 +8,13 @@ import pytest
 import world
 from ops import testing
 
-import facts
+import databases
 
 
-def _databases(ctx, relations, secrets=()) -> facts.Databases:
+def _databases(ctx, relations, secrets=()) -> databases.Databases:
     state = world.state(databases='', relations=relations, secrets=secrets)
     with ctx(ctx.on.update_status(), state) as manager:
-        return facts.Databases.load(manager.charm.model, world.APP, manager.charm._secrets)
+        return databases.Databases.load(manager.charm.model, manager.charm._secrets)
 
 
 @pytest.mark.parametrize(
