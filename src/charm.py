@@ -3,18 +3,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import ops
 from temporal_charms import databags, postgresql_client
+from temporal_charms.conditions import first_unmet
 from temporal_charms.secret_cache import SecretCache
 
+import conditions
+import databases
 import facts
 import plan
+import probe
 from workload import Workload
 
 _CREDENTIALS = 'admin-credentials'
-_RELATIONS = (*facts.LEGACY, *facts.CURRENT, 'admin', 'ingress', 'nginx-route', 'temporal-host-info', 'peer')
+_DATABASES = (*databases.LEGACY, *databases.CURRENT)
+_RELATIONS = (
+    *_DATABASES, 'admin', 'cluster', 'join-cluster', 'ingress', 'nginx-route', 'temporal-host-info', 'peer',
+)  # fmt: skip
 
 
 class TemporalCharm(ops.CharmBase):
@@ -37,6 +45,8 @@ class TemporalCharm(ops.CharmBase):
         for name in _RELATIONS:
             relation = self.on[name]
             events += [relation.relation_created, relation.relation_changed, relation.relation_broken]
+        # A unit that is gone wants no turn any more, and needs no connections.
+        events.append(self.on['peer'].relation_departed)
         for event in events:
             framework.observe(event, self._reconcile)
         framework.observe(self.on.leader_elected, self._on_leader_elected)
@@ -46,7 +56,9 @@ class TemporalCharm(ops.CharmBase):
 
     @functools.cached_property
     def _facts(self) -> facts.Facts:
-        return facts.Facts.load(self, self._secrets)
+        found = facts.Facts.load(self, self._secrets)
+        problem = self.workload.judge_dynamic_config(found.options) if found.options.dynamic_config else ''
+        return dataclasses.replace(found, dynamic_config_problem=problem) if problem else found
 
     @functools.cached_property
     def _plan(self) -> plan.Plan:
@@ -66,6 +78,7 @@ class TemporalCharm(ops.CharmBase):
         """Make everything look like the plan, whatever happened."""
         self._ask_for_databases()
         self._publish()
+        self._take_turns()
         self.workload.apply(self._plan)
         if self._plan.version:
             self.unit.set_workload_version(self._plan.version)
@@ -75,12 +88,12 @@ class TemporalCharm(ops.CharmBase):
         """Ask on every database relation that there is; whether they make a pair is for the conditions to say."""
         # What is provided has been asked for; units that come later repeat it all the same.
         ask = self._facts.here.leader and not self._facts.databases.pair
-        for endpoint in (*facts.LEGACY, *facts.CURRENT):
-            relation = facts.relation_of(self.model, endpoint)
-            if relation is None:
+        for endpoint in _DATABASES:
+            relation = databases.relation_of(self.model, endpoint)
+            if relation is None or self._facts.member:
                 continue
-            name = facts.wanted_database(self.model, endpoint)
-            if endpoint in facts.LEGACY:
+            name = databases.wanted_database(self.model, endpoint)
+            if endpoint in databases.LEGACY:
                 from temporal_charms import pgsql
 
                 pgsql.request(relation, self.unit, name, leader=ask)
@@ -98,24 +111,35 @@ class TemporalCharm(ops.CharmBase):
             for relation in self._relations(endpoint):
                 databags.publish(relation.data[self.app], content)
         for relation in self._relations('admin'):
-            uri = self._share_credentials(relation) if self._plan.credentials else ''
-            request = plan.admin_request(self._facts, uri)
-            if request is not None:
-                databags.publish(relation.data[self.app], request)
+            self._tell(relation, plan.admin_request(self._facts, self._share_credentials(relation)))
+        for relation in self._relations('cluster'):
+            uri = self._share_credentials(relation)
+            self._tell(relation, plan.cluster_offer(self._facts, uri, relation.app.name))
+
+    def _tell(self, relation: ops.Relation, content: dict[str, str] | None) -> None:
+        if content is not None:
+            databags.publish(relation.data[self.app], content)
+
+    def _take_turns(self) -> None:
+        """Ask for this unit's turn to restart; grant them if this unit leads the application."""
         for relation in self._relations('peer'):
-            if self._plan.shards and self._facts.peers.shards is None:
-                relation.data[self.app]['shards'] = str(self._plan.shards)
+            if self._plan.request != self._facts.peers.requests.get(self.unit.name, ''):
+                relation.data[self.unit]['restart'] = self._plan.request
+            if self._facts.here.leader:
+                databags.publish(relation.data[self.app], self._plan.peers)
 
     def _relations(self, endpoint: str) -> list[ops.Relation]:
         return [relation for relation in self.model.relations[endpoint] if relation.active]
 
     def _share_credentials(self, relation: ops.Relation) -> str:
-        """Hand the databases' passwords to the admin charm by a secret of the application.
+        """Hand the databases' passwords to another application by a secret of this one.
 
         Returns:
-            The secret's URI.
+            The secret's URI; empty while there is nothing to hand over.
         """
         content = self._plan.credentials
+        if not content:
+            return ''
         uri = relation.data[self.app].get('credentials', '')
         if uri and self._secrets.get(_CREDENTIALS, lambda: self._shared(uri)) == content:
             return uri
@@ -141,11 +165,14 @@ class TemporalCharm(ops.CharmBase):
         event.remove_revision()
 
     def _collect_status(self, event: ops.CollectStatusEvent) -> None:
+        outcome = conditions.Outcome(probe.ask())
+        failed = first_unmet(conditions.OUTCOMES, outcome)
         if self._plan.unmet:
             event.add_status(self._plan.unmet.status(self._facts))
-            return
-        health = self.workload.health()
-        event.add_status(ops.ActiveStatus() if health.serving else ops.WaitingStatus(f'waiting for {health.detail}'))
+        elif failed:
+            event.add_status(failed.status(outcome))
+        else:
+            event.add_status(ops.ActiveStatus(self._plan.remark))
 
 
 if __name__ == '__main__':  # pragma: no cover

@@ -1,132 +1,68 @@
 """What the server charm knows: one frozen type per source, read once per hook, validated, and ignorant of the others.
 
-Nothing here decides anything. What a source got wrong stands in its `problem`, a sentence for the operator.
+Nothing here decides anything. What a source got wrong stands in its `problem`, a sentence for the operator. The options
+are read in options.py, the databases in databases.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 import socket
 from collections.abc import Mapping
 
 import ops
-from temporal_charms import admin, postgresql_client, versions
-from temporal_charms.databases import Database, database_name
+from ops import pebble
+from temporal_charms import admin, cluster, versions
 from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import image_version
 
+import probe
+from databases import Databases, relation_of
+from options import Options
+from roles import FRONTEND
+
 CONTAINER = 'temporal'
-PORT = 7233
-
-_HOSTNAME = re.compile(r'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
-_MOST_SHARDS = 16384
+SERVICE = 'temporal'
+"""The Pebble service of the server."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """The options, valid or with a problem.
+class Membership:
+    """The cluster that several applications make up.
 
     Attributes:
-        shards: `num-history-shards`.
-        hostname: `external-hostname`, or the application's name.
-        problem: what is wrong with them.
+        provider: the application whose cluster this one is a member of; empty where it has a cluster of its own.
+        told: what the provider says; None until it has said everything.
+        members: what the members of this application's own cluster say.
+        problem: a member that others take for a provider.
     """
 
-    shards: int
-    hostname: str
-    problem: str = ''
-
-    @classmethod
-    def load(cls, raw: Mapping[str, object], app: str) -> Config:
-        """Read and check the options."""
-        shards = int(str(raw['num-history-shards']))
-        hostname = str(raw['external-hostname']).strip() or app
-        problem = ''
-        if not 1 <= shards <= _MOST_SHARDS:
-            problem = f'num-history-shards must be between 1 and {_MOST_SHARDS}, not {shards}'
-        elif not _HOSTNAME.fullmatch(hostname) or len(hostname) > 253:
-            problem = f'external-hostname is no DNS name (lower case letters, digits, "-" and "."): {hostname[:60]}'
-        return cls(shards, hostname, problem)
-
-
-@dataclasses.dataclass(frozen=True)
-class Databases:
-    """The two databases, whichever pair of endpoints provides them.
-
-    Attributes:
-        problem: no pair, half a pair or both.
-        provider: the application that was asked, for the status.
-        persistence: the database of workflows; None until it is provided.
-        visibility: the database of the list of workflows; None until it is provided.
-    """
-
-    problem: str = ''
     provider: str = ''
-    persistence: Database | None = None
-    visibility: Database | None = None
+    told: cluster.Cluster | None = None
+    members: tuple[cluster.Member, ...] = ()
+    problem: str = ''
 
     @classmethod
-    def load(cls, model: ops.Model, app: str, secrets: SecretCache) -> Databases:
-        """Read whichever pair of relations there is, and the secrets that they name."""
-        related = {name: relation_of(model, name) for name in (*LEGACY, *CURRENT)}
-        used = [pair for pair in (LEGACY, CURRENT) if any(related[name] for name in pair)]
-        if not used:
-            return cls(
-                f'no database: juju integrate {app}:database postgresql-k8s:database, '
-                f'and {app}:visibility-database likewise'
+    def load(cls, model: ops.Model) -> Membership:
+        """Read both sides of the interface `temporal_cluster`."""
+        relation = relation_of(model, 'join-cluster')
+        others = [other for other in model.relations['cluster'] if other.active and other.app]
+        if relation is None:
+            members = (cluster.Member.load(other.app.name, other.data[other.app]) for other in others)
+            return cls(members=tuple(member for member in members if member))
+        problem = ''
+        if others:
+            app, other = model.app.name, others[0].app.name
+            problem = (
+                f'{app} is itself a member of the cluster of {relation.app.name}: juju remove-relation '
+                f'{other}:join-cluster {app}:cluster, and integrate it with {relation.app.name}:cluster'
             )
-        if len(used) > 1:
-            both = [name for name in (*LEGACY, *CURRENT) if related[name]]
-            return cls(f'two kinds of database relation ({", ".join(both)}): remove those of one kind')
-        (pair,) = used
-        missing = [name for name in pair if not related[name]]
-        if missing:
-            return cls(f'half a pair of databases: juju integrate {app}:{missing[0]} with PostgreSQL, too')
-        found = [_database(model, related[name], name, secrets) for name in pair]
-        provider = related[pair[0]]
-        return cls(
-            provider=provider.app.name if provider and provider.app else '', persistence=found[0], visibility=found[1]
-        )
-
-    @property
-    def pair(self) -> tuple[Database, Database] | None:
-        """Both, once both are there."""
-        return (self.persistence, self.visibility) if self.persistence and self.visibility else None
-
-
-LEGACY = ('db', 'visibility')
-CURRENT = ('database', 'visibility-database')
-
-
-def wanted_database(model: ops.Model, endpoint: str) -> str:
-    """The name of the database that is asked for on an endpoint."""
-    suffix = 'visibility' if endpoint.startswith('visibility') else ''
-    return database_name(model.name, model.app.name, suffix)
-
-
-def relation_of(model: ops.Model, name: str) -> ops.Relation | None:
-    """The relation of an endpoint with limit 1; None if there is none, or if it is just going."""
-    return next((relation for relation in model.relations[name] if relation.active and relation.app), None)
-
-
-def _database(model: ops.Model, relation: ops.Relation | None, endpoint: str, secrets: SecretCache) -> Database | None:
-    assert relation is not None
-    if endpoint in CURRENT:
-
-        def secret(uri: str) -> dict[str, str]:
-            return secrets.get(uri, lambda: model.get_secret(id=uri).get_content())
-
-        return postgresql_client.database(relation, secret)
-    # Imported here: most hooks of most deployments never need it.
-    from temporal_charms import pgsql
-
-    return pgsql.database(relation, model.unit, wanted_database(model, endpoint))
+        return cls(relation.app.name, cluster.Cluster.load(relation.data[relation.app]), problem=problem)
 
 
 @dataclasses.dataclass(frozen=True)
 class Schema:
-    """What the admin charm says of the schema.
+    """What the admin charm says of the schema, to us or to the cluster's provider.
 
     Attributes:
         related: whether there is an admin charm.
@@ -140,20 +76,28 @@ class Schema:
     def load(cls, model: ops.Model) -> Schema:
         """Read the relation `admin`."""
         relation = relation_of(model, 'admin')
-        if relation is None or relation.app is None:
+        if relation is None:
             return cls()
         return cls(True, admin.Schema.load(relation.data[relation.app]))
 
 
 @dataclasses.dataclass(frozen=True)
 class Peers:
-    """What all units of the application have agreed on.
+    """What the units of the application have told each other.
 
     Attributes:
+        units: how many there are.
         shards: the shard count with which the server was first started; None before.
+        version: of the server that served last; None before.
+        turn: the unit that may restart its server now; empty if none asked.
+        requests: units that want to restart their server, with the reason. Only the leader knows those of other units.
     """
 
+    units: int = 1
     shards: int | None = None
+    version: versions.Version | None = None
+    turn: str = ''
+    requests: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def load(cls, model: ops.Model) -> Peers:
@@ -161,32 +105,46 @@ class Peers:
         relation = model.get_relation('peer')
         if relation is None:
             return cls()
-        text = relation.data[model.app].get('shards', '')
-        return cls(int(text) if text.isdigit() else None)
+        told = relation.data[model.app]
+        shards = told.get('shards', '')
+        others = sorted(relation.units, key=lambda unit: int(unit.name.rsplit('/', 1)[1]))
+        asked = [model.unit, *others] if model.unit.is_leader() else [model.unit]
+        requests = {unit.name: relation.data[unit].get('restart', '') for unit in asked} if others else {}
+        return cls(
+            1 + len(others),
+            int(shards) if shards.isdigit() else None,
+            versions.parse(told.get('version', '')),
+            told.get('turn', ''),
+            {unit: reason for unit, reason in requests.items() if reason},
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """The container and the version of the server in it.
+    """The container, the version of the server in it, and what of it runs.
 
     Attributes:
         reachable: whether Pebble answers.
         version: of `temporal-server`; None where the image has none.
-        running: whether the server's service runs.
+        running: the server's service as Pebble runs it now; None if it does not.
     """
 
     reachable: bool = False
     version: versions.Version | None = None
-    running: bool = False
+    running: pebble.Service | None = None
 
     @classmethod
     def load(cls, container: ops.Container) -> Image:
-        """Look into the container."""
+        """Look into the container; one that goes away meanwhile is as good as none."""
         if not container.can_connect():
             return cls()
-        services = container.get_services('temporal')
-        running = 'temporal' in services and services['temporal'].is_running()
-        return cls(True, image_version(container, 'temporal-server'), running)
+        try:
+            services = container.get_services(SERVICE)
+            running = SERVICE in services and services[SERVICE].is_running()
+            version = image_version(container, 'temporal-server')
+            return cls(True, version, container.get_plan().services.get(SERVICE) if running else None)
+        except pebble.ConnectionError:
+            return cls()
 
     @property
     def version_text(self) -> str:
@@ -200,6 +158,7 @@ class Here:
 
     Attributes:
         app: the application's name.
+        unit: the unit's name.
         model: the model's name, which is the Kubernetes namespace.
         leader: whether this unit speaks for the application.
         address: of the pod.
@@ -207,6 +166,7 @@ class Here:
     """
 
     app: str
+    unit: str
     model: str
     leader: bool
     address: str
@@ -215,12 +175,12 @@ class Here:
     @classmethod
     def load(cls, model: ops.Model) -> Here:
         """Ask Juju for the names and the pod itself for its address, which Juju learns only later after a restart."""
-        return cls(model.app.name, model.name, model.unit.is_leader(), *pod_address())
+        return cls(model.app.name, model.unit.name, model.name, model.unit.is_leader(), *pod_address())
 
     @property
     def frontend(self) -> admin.Frontend:
         """Where clients in the cluster find the application: its Kubernetes service."""
-        return admin.Frontend(f'{self.app}.{self.model}.svc.cluster.local', PORT)
+        return admin.Frontend(f'{self.app}.{self.model}.svc.cluster.local', FRONTEND.port)
 
 
 def pod_address() -> tuple[str, str]:
@@ -230,24 +190,65 @@ def pod_address() -> tuple[str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """Everything the planner decides from."""
+    """Everything the planner decides from.
+
+    Attributes:
+        health: what the server answered when the hook began.
+        dynamic_config_problem: what the server's own validator says of the option; empty if nothing.
+    """
 
     here: Here
-    config: Config
+    options: Options
+    membership: Membership
     databases: Databases
     schema: Schema
     peers: Peers
     image: Image
+    health: probe.Health
+    dynamic_config_problem: str = ''
 
     @classmethod
     def load(cls, charm: ops.CharmBase, secrets: SecretCache) -> Facts:
         """Read every source once."""
         model = charm.model
+        membership = Membership.load(model)
+        joined = relation_of(model, 'join-cluster')
+        if joined:
+            told = membership.told
+            databases = Databases.of_cluster(model, joined, told, secrets)
+            schema = Schema(True, told.schema if told else None)
+        else:
+            databases, schema = Databases.load(model, secrets), Schema.load(model)
         return cls(
             here=Here.load(model),
-            config=Config.load(charm.config, model.app.name),
-            databases=Databases.load(model, model.app.name, secrets),
-            schema=Schema.load(model),
+            options=Options.load(charm.config, model.app.name),
+            membership=membership,
+            databases=databases,
+            schema=schema,
             peers=Peers.load(model),
             image=Image.load(charm.unit.get_container(CONTAINER)),
+            health=probe.ask(),
         )
+
+    @property
+    def member(self) -> bool:
+        """Whether this application is a member of another one's cluster."""
+        return bool(self.membership.provider)
+
+    @property
+    def fixed_shards(self) -> int | None:
+        """The shard count that can no longer be changed: the database's own, else the one first started with."""
+        answer = self.schema.answer
+        return (answer.shards if answer else None) or self.peers.shards
+
+    @property
+    def shards(self) -> int:
+        """The shard count to start with."""
+        told = self.membership.told
+        return told.shards if told else self.options.shards
+
+    @property
+    def frontend(self) -> admin.Frontend:
+        """Where the cluster answers: the one address that all its members write down."""
+        told = self.membership.told
+        return told.frontend if told else self.here.frontend

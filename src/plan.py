@@ -1,93 +1,25 @@
 """From facts to everything the charm wants to be so: pure, no hook command, no clock, no file but the templates.
 
-`make(facts)` returns a `Plan`: the server's files and Pebble layer if it may run, what the relations shall say, the
-ports.
+`make(facts)` returns a `Plan`: the server's files and Pebble layer if it may run, whether it is to be restarted now and
+why, what the relations shall say, the ports.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import pathlib
 
 from ops import pebble
-from temporal_charms import admin, host_info, ingress, nginx_route
+from temporal_charms import admin, cluster, host_info, ingress, nginx_route
 from temporal_charms.conditions import Condition, first_unmet, must_stop
-from temporal_charms.databases import Database
-from temporal_charms.workload import USER_ID, File, environment
+from temporal_charms.workload import File
 
+import budget
+import layer
+import settings
+import turns
 from conditions import CONDITIONS
-from facts import PORT, Facts
-
-SERVER, HEALTH = 'temporal', 'temporal-health'
-"""The services: the server, and the one that watches its roles."""
-
-CHECK = 'serving'
-NOTICE = 'canonical.com/temporal-k8s/serving'
-HEALTH_PORT = 7232
-HEALTH_PROGRAM = '/usr/local/bin/temporal-health'
-CONFIG_FILE = '/etc/temporal/config.yaml'
-DYNAMIC_CONFIG_FILE = '/etc/temporal/dynamic-config.yaml'
-_TEMPLATES = pathlib.Path(__file__).parent.parent / 'templates'
-
-
-@dataclasses.dataclass(frozen=True)
-class Role:
-    """One of the services inside the server, with the ports that Temporal gives it.
-
-    Attributes:
-        name: as `--service` takes it.
-        port: gRPC.
-        membership_port: gossip between the members of the cluster.
-        health: the name under which grpc.health.v1 knows it.
-        http_port: HTTP API, for the frontend.
-    """
-
-    name: str
-    port: int
-    membership_port: int
-    health: str
-    http_port: int = 0
-
-
-ROLES = (
-    Role('frontend', PORT, 6933, 'temporal.api.workflowservice.v1.WorkflowService', 7243),
-    Role('history', 7234, 6934, 'temporal.api.workflowservice.v1.HistoryService'),
-    Role('matching', 7235, 6935, 'temporal.api.workflowservice.v1.MatchingService'),
-    Role('worker', 7239, 6939, 'temporal.api.workflowservice.v1.WorkerService'),
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Store:
-    """A database as the server's configuration has it.
-
-    Attributes:
-        name: `default` or `visibility`.
-        database: where it is and who logs in.
-        connections: size of the pool, per role. Two units of four roles stay below PostgreSQL's default of 100.
-    """
-
-    name: str
-    database: Database
-    connections: int
-
-    @property
-    def password_file(self) -> str:
-        """Read by the server for every new connection: a rotated password needs no restart."""
-        return f'/etc/temporal/secrets/{self.name}-password'
-
-    @property
-    def ca_file(self) -> str:
-        """The authority of the database's certificate; empty if none was named."""
-        return f'/etc/temporal/secrets/{self.name}-ca.pem' if self.database.endpoint.ca else ''
-
-    def files(self) -> list[File]:
-        """What the server reads besides its configuration."""
-        files = [File(self.password_file, self.database.password, 0o600)]
-        if self.ca_file:
-            files.append(File(self.ca_file, self.database.endpoint.ca, restarts=True))
-        return files
+from facts import Facts
+from roles import FRONTEND, ROLES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,26 +29,36 @@ class Plan:
     Attributes:
         unmet: the first condition that keeps the server from being (re)started; None if nothing does.
         stop: whether a running server must stop.
-        files: what the server reads; passwords only if it may not be (re)started, none if it must stop.
-        layer: the Pebble layer; empty if it may not be (re)started.
+        files: to be pushed now: all; without those that need a restart while the unit waits for its turn; passwords
+            only if the server may not be (re)started; none if it must stop.
+        layer: the Pebble layer to be applied now; empty if there is none.
+        why: the reasons for which a running server is restarted, or waits to be.
+        waits_for: the unit that restarts before this one; empty if this one need not wait.
         databags: what the leader makes the application say, by endpoint.
         unit_databags: what this unit says, by endpoint.
-        credentials: content of the secret for the admin charm; empty while there are no databases.
-        shards: the shard count to remember; None if it is too early.
+        credentials: content of the secret for the admin charm and the cluster's members; empty while there are no
+            databases of our own.
+        peers: what the leader writes for all units.
+        request: why this unit wants to restart, for the leader; empty if it does not.
         ports: to open.
         version: of the workload.
+        remark: what is said of a unit that serves; empty for one that runs every role and waits for nothing.
     """
 
     unmet: Condition[Facts] | None
     stop: bool
     files: tuple[File, ...]
     layer: pebble.LayerDict
+    why: tuple[str, ...]
+    waits_for: str
     databags: dict[str, dict[str, str]]
     unit_databags: dict[str, dict[str, str]]
     credentials: dict[str, str] = dataclasses.field(repr=False)
-    shards: int | None
+    peers: dict[str, str]
+    request: str
     ports: tuple[int, ...]
     version: str
+    remark: str
 
 
 def make(facts: Facts) -> Plan:
@@ -125,28 +67,80 @@ def make(facts: Facts) -> Plan:
     pair = facts.databases.pair
     stop = must_stop(CONDITIONS, facts)
     files: tuple[File, ...] = ()
+    wanted: pebble.LayerDict = {}
+    why: tuple[str, ...] = ()
     if pair and not stop:
         # A rotated password reaches a running server, whatever keeps it from being started anew.
-        files = _files(facts, pair) if unmet is None else _passwords(pair)
-    start = unmet is None and pair is not None
+        files = settings.passwords(facts, pair)
+        if unmet is None:
+            files = settings.files(facts, pair)
+            wanted = layer.make(facts, files, settings.causes(facts, pair))
+            why = layer.why(facts.image.running, wanted)
+    request, turn = _turns(facts, why)
+    waits_for = turn if why and facts.peers.units > 1 and turn != facts.here.unit else ''
+    if why and facts.peers.units > 1 and not turn:
+        waits_for = 'the leader'
+    if waits_for:
+        wanted, files = {}, tuple(file for file in files if not file.restarts)
+    if not wanted and facts.peers.units > 1 and facts.image.reachable and facts.image.running is None:
+        wanted = layer.unready()
     return Plan(
         unmet=unmet,
         stop=stop,
         files=files,
-        layer=_layer(files) if start else {},
+        layer=wanted,
+        why=why,
+        waits_for=waits_for,
         databags=_databags(facts),
         unit_databags={'ingress': ingress.unit(facts.here.hostname, facts.here.address)},
-        credentials=admin.credentials(*pair) if pair else {},
-        shards=facts.config.shards if start else None,
-        ports=(PORT,),
+        credentials=admin.credentials(*pair) if pair and not facts.member else {},
+        peers=_peers(facts, unmet, turn),
+        request=request,
+        ports=(FRONTEND.port,) if facts.options.has_frontend else (),
         version=facts.image.version_text,
+        remark=_remark(facts, why, waits_for),
     )
+
+
+def _remark(facts: Facts, why: tuple[str, ...], waits_for: str) -> str:
+    if waits_for:
+        return f'restarts after {waits_for} ({", ".join(why)})'
+    if facts.member or len(facts.options.roles) < len(ROLES):
+        return f'{facts.image.version_text}: {", ".join(role.name for role in facts.options.roles)}'
+    return ''
+
+
+def _turns(facts: Facts, why: tuple[str, ...]) -> tuple[str, str]:
+    """What this unit asks for, and whose turn it is."""
+    mine, requests = facts.here.unit, dict(facts.peers.requests)
+    request = requests.pop(mine, '')
+    if why:
+        request = ', '.join(why)
+    elif facts.health.serving or facts.image.running is None:
+        # It has come to serve with what it waited for, or cannot at all, and lets the others go on.
+        request = ''
+    if facts.peers.units == 1:
+        request = ''
+    if request:
+        requests[mine] = request
+    return request, turns.grant(requests, facts.peers.turn) if facts.here.leader else facts.peers.turn
+
+
+def _peers(facts: Facts, unmet: Condition[Facts] | None, turn: str) -> dict[str, str]:
+    """What all units have to know: the shard count once a server has been started, the version once it has served."""
+    peers = facts.peers
+    shards, version = peers.shards, '.'.join(map(str, peers.version or ()))
+    if shards is None and unmet is None and facts.databases.pair and not facts.member:
+        shards = facts.shards
+    if facts.health.serving and facts.image.version:
+        version = facts.image.version_text
+    return {'shards': str(shards or ''), 'version': version, 'turn': turn}
 
 
 def admin_request(facts: Facts, secret_uri: str) -> dict[str, str] | None:
     """What the leader tells the admin charm: nothing without databases; None if what it said before still holds."""
     pair = facts.databases.pair
-    if not pair:
+    if not pair or facts.member:
         return {}
     if not facts.image.version:
         # The container is being replaced. What was said is not taken back for that: the schema would be asked for anew.
@@ -155,94 +149,43 @@ def admin_request(facts: Facts, secret_uri: str) -> dict[str, str] | None:
     return admin.Request(persistence, visibility, secret_uri, facts.image.version_text, facts.here.frontend).dump()
 
 
+def cluster_offer(facts: Facts, secret_uri: str, app: str) -> dict[str, str] | None:
+    """What the leader tells a member of its cluster: nothing without databases; None if what it said before holds.
+
+    Args:
+        facts: what the charm knows.
+        secret_uri: of the credentials.
+        app: the member.
+    """
+    pair = facts.databases.pair
+    if not pair or facts.member or facts.options.problem:
+        return None if facts.options.problem else {}
+    if not facts.image.version:
+        return None
+    persistence, visibility = (database.endpoint for database in pair)
+    others = sum(member.connections for member in facts.membership.members if member.app != app)
+    return cluster.Cluster(
+        persistence=persistence,
+        visibility=visibility,
+        credentials=secret_uri,
+        frontend=facts.here.frontend,
+        server_version=facts.image.version_text,
+        shards=facts.fixed_shards or facts.options.shards,
+        schema=facts.schema.answer,
+        dynamic_config=settings.dynamic_config(facts),
+        connections_elsewhere=budget.of(facts).here + others,
+    ).dump()
+
+
 def _databags(facts: Facts) -> dict[str, dict[str, str]]:
-    here = facts.here
-    return {
-        'ingress': ingress.application(here.model, here.app, PORT),
-        'nginx-route': nginx_route.application(here.model, here.app, PORT, facts.config.hostname),
-        'temporal-host-info': host_info.dump(here.frontend),
-    }
-
-
-def _stores(pair: tuple[Database, Database]) -> tuple[Store, ...]:
-    return Store('default', pair[0], 8), Store('visibility', pair[1], 3)
-
-
-def _passwords(pair: tuple[Database, Database]) -> tuple[File, ...]:
-    return tuple(file for store in _stores(pair) for file in store.files() if not file.restarts)
-
-
-def _files(facts: Facts, pair: tuple[Database, Database]) -> tuple[File, ...]:
-    stores = _stores(pair)
-    context = {
-        'shards': facts.config.shards,
-        'stores': stores,
-        'roles': ROLES,
-        'address': facts.here.address,
-        'frontend': facts.here.frontend,
-        'dynamic_config_file': DYNAMIC_CONFIG_FILE,
-    }
-    return (
-        File(CONFIG_FILE, _render('config.yaml.j2', context), 0o600, restarts=True),
-        File(DYNAMIC_CONFIG_FILE, _render('dynamic-config.yaml.j2', context)),
-        *(file for store in stores for file in store.files()),
-    )
-
-
-@functools.cache
-def _environment():
-    # Imported here: hooks that come before the databases never render.
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        # YAML, not HTML: what comes from outside goes through tojson in the template.
-        autoescape=False,  # noqa: S701
-    )
-
-
-def _render(template: str, context: dict[str, object]) -> str:
-    return _environment().get_template(template).render(context)
-
-
-def _layer(files: tuple[File, ...]) -> pebble.LayerDict:
-    roles = ' '.join(f'--service {role.name}' for role in ROLES)
-    targets = ' '.join(f'{role.name}=127.0.0.1:{role.port}/{role.health}' for role in ROLES)
-    return {
-        'services': {
-            SERVER: {
-                'override': 'replace',
-                'summary': 'Temporal server',
-                'command': f'temporal-server --config-file {CONFIG_FILE} --allow-no-auth start {roles}',
-                'startup': 'enabled',
-                'environment': environment({}, files),
-                # Roles hand over what they are doing before they end.
-                'kill-delay': '20s',
-                'user-id': USER_ID,
-                'group-id': USER_ID,
-            },
-            HEALTH: {
-                'override': 'replace',
-                'summary': 'Tells whether every role of the server is serving',
-                'command': f'{HEALTH_PROGRAM} --listen 127.0.0.1:{HEALTH_PORT} --notify {NOTICE} {targets}',
-                'startup': 'enabled',
-                # Restarted with the server, so that it announces the new one. As root: Juju is not told of the notices
-                # of other users.
-                'environment': environment({}, files),
-            },
-        },
-        'checks': {
-            CHECK: {
-                'override': 'replace',
-                'level': 'ready',
-                # Started when the server first serves: a start takes longer than any threshold should.
-                'startup': 'disabled',
-                'period': '3s',
-                'timeout': '2s',
-                'threshold': 2,
-                'http': {'url': f'http://127.0.0.1:{HEALTH_PORT}/'},
-            }
-        },
-    }
+    here, options = facts.here, facts.options
+    databags: dict[str, dict[str, str]] = {'ingress': {}, 'nginx-route': {}, 'temporal-host-info': {}}
+    if options.has_frontend:
+        databags['ingress'] = ingress.application(here.model, here.app, FRONTEND.port)
+        databags['nginx-route'] = nginx_route.application(here.model, here.app, FRONTEND.port, options.hostname)
+        databags['temporal-host-info'] = host_info.dump(here.frontend)
+    if facts.member and not options.problem:
+        services = tuple(role.name for role in options.roles)
+        member = cluster.Member(here.app, services, facts.peers.units, budget.of(facts).here, facts.image.version_text)
+        databags['join-cluster'] = member.dump()
+    return databags

@@ -1,30 +1,34 @@
-"""The server in its container: makes it look like a plan, and tells whether it serves. Knows nothing of relations."""
+"""The server in its container: makes it look like a plan. Knows Pebble, nothing of relations."""
 
 from __future__ import annotations
 
-import dataclasses
-import http.client
+import datetime
+import json
 import pathlib
 
 import ops
+import yaml
+from ops import pebble
 from temporal_charms import workload
 
+import layer
 import plan
+import probe
+import settings
+from facts import SERVICE
+from options import Options
 
 _PROGRAM = pathlib.Path(__file__).parent.parent / 'bin' / 'temporal-health'
+_CANDIDATE = '/etc/temporal-charm/dynamic-config.candidate.yaml'
+_JUDGED = '/etc/temporal-charm/dynamic-config.judged.json'
 
+JOURNAL = '/etc/temporal-charm/restarts.jsonl'
+"""What was done to the server and why, one JSON object a line: `time` (RFC 3339), `what` and `why` (a list).
 
-@dataclasses.dataclass(frozen=True)
-class Health:
-    """What the server answers now.
-
-    Attributes:
-        serving: whether every role serves.
-        detail: which ones do not, for the status.
-    """
-
-    serving: bool
-    detail: str = ''
+`what` is `start`, `restart`, `stop` or `reload`, the last for files that the server reads again by itself. Gone with
+the container, as the server is.
+"""
+_JOURNAL_LENGTH = 50
 
 
 class Workload:
@@ -42,24 +46,76 @@ class Workload:
         if not self._container.can_connect():
             return
         if wanted.stop:
-            workload.stop(self._container, (plan.SERVER, plan.HEALTH))
+            if workload.stop(self._container, (SERVICE, layer.HEALTH)):
+                self._note('stop', [wanted.unmet.name] if wanted.unmet else [])
             return
-        workload.push(self._container, wanted.files)
-        if wanted.layer:
+        written = workload.push(self._container, wanted.files)
+        if SERVICE in wanted.layer.get('services', {}):
             # Neither the official image nor ours has a client for grpc.health.v1.
-            workload.push_program(self._container, _PROGRAM, plan.HEALTH_PROGRAM)
-            workload.replan(self._container, plan.SERVER, wanted.layer)
-            if self.health().serving:
-                workload.watch(self._container, plan.CHECK)
+            workload.push_program(self._container, _PROGRAM, layer.HEALTH_PROGRAM)
+            running = self._runs()
+            workload.replan(self._container, SERVICE, wanted.layer)
+            if not running:
+                self._note('start', [])
+            elif wanted.why:
+                self._note('restart', wanted.why)
+            elif settings.DYNAMIC_CONFIG_FILE in written:
+                self._note('reload', ['dynamic configuration'])
+            if probe.ask().serving:
+                workload.watch(self._container, layer.SERVING)
+        elif wanted.layer:
+            workload.replan(self._container, SERVICE, wanted.layer)
 
-    def health(self) -> Health:
-        """Ask the service that watches the roles; it shares the pod's network with the charm."""
-        connection = http.client.HTTPConnection('127.0.0.1', plan.HEALTH_PORT, timeout=2)
+    def restart(self, reason: str) -> None:
+        """Restart the server, whatever it reads.
+
+        Raises:
+            ops.pebble.ChangeError: when it does not start.
+        """
+        self._container.restart(SERVICE, layer.HEALTH)
+        self._note('restart', [reason])
+
+    def judge_dynamic_config(self, options: Options) -> str:
+        """Ask the server's own validator for its opinion of the option `dynamic-config`.
+
+        It is asked once about a content, since starting the server's program takes long.
+
+        Args:
+            options: with the option's content.
+
+        Returns:
+            What is wrong, in the validator's words; empty if nothing is, or while there is no container.
+        """
+        if not self._container.can_connect():
+            return ''
         try:
-            connection.request('GET', '/')
-            response = connection.getresponse()
-            return Health(response.status == 200, response.read(200).decode(errors='replace').strip())
-        except (OSError, http.client.HTTPException):
-            return Health(False, 'the server to start')
-        finally:
-            connection.close()
+            judged = json.loads(workload.read(self._container, _JUDGED) or '{}')
+            content = yaml.safe_dump(options.dynamic_config)
+            if judged.get('content') != content:
+                workload.push(self._container, [workload.File(_CANDIDATE, content)])
+                command = ['temporal-server', 'validate-dynamic-config', _CANDIDATE]
+                output, _ = self._container.exec(command, timeout=30).wait_output()
+                # It ends with status 0 whatever it has found, and calls an unknown key a warning.
+                found = [line.strip() for line in output.splitlines() if line.startswith(('  error:', '  warning:'))]
+                judged = {'content': content, 'problem': '; '.join(line.split(': ', 1)[-1] for line in found)[:300]}
+                workload.push(self._container, [workload.File(_JUDGED, json.dumps(judged), owner=0)])
+        except pebble.ConnectionError:
+            return ''
+        except (pebble.APIError, pebble.ExecError, pebble.ChangeError):
+            # An image without the server has a status of its own.
+            return ''
+        return judged['problem']
+
+    def journal(self) -> list[dict[str, object]]:
+        """What was done to the server since the container started, oldest first."""
+        return [json.loads(line) for line in (workload.read(self._container, JOURNAL) or '').splitlines()]
+
+    def _runs(self) -> bool:
+        services = self._container.get_services(SERVICE)
+        return SERVICE in services and services[SERVICE].is_running()
+
+    def _note(self, what: str, why: list[str] | tuple[str, ...]) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
+        entries = [*self.journal(), {'time': now, 'what': what, 'why': list(why)}][-_JOURNAL_LENGTH:]
+        content = ''.join(f'{json.dumps(entry)}\n' for entry in entries)
+        workload.push(self._container, [workload.File(JOURNAL, content, owner=0)])

@@ -42,3 +42,10 @@ def at_least(found: SchemaVersions, needed: SchemaVersions) -> bool:
     A newer schema does: Temporal changes its schemas so that one older server still works.
     """
     return all((parse(f) or ()) >= (parse(n) or ()) for f, n in zip(found, needed, strict=True))
+
+
+def check_upgrade(from_: Version, to: Version) -> str:
+    """Why a server may not follow another one on the same databases; empty if it may."""
+    if abs(to[1] - from_[1]) > 1 or to[0] != from_[0]:
+        return f'Temporal goes one minor at a time: not from {from_} to {to}'
+    return ''

@@ -138,11 +138,12 @@ def watch(container: ops.Container, name: str) -> None:
         container.start_checks(name)
 
 
-def stop(container: ops.Container, names: Iterable[str]) -> None:
-    """Stop those of the services that run."""
+def stop(container: ops.Container, names: Iterable[str]) -> bool:
+    """Stop those of the services that run; tells whether any did."""
     running = [name for name, info in container.get_services(*names).items() if info.is_running()]
     if running:
         container.stop(*running)
+    return bool(running)
 
 
 def environment(values: Mapping[str, str], files: Iterable[File]) -> dict[str, str]:

@@ -12,14 +12,14 @@ from ops import testing
 
 import facts
 from charm import TemporalCharm
-from workload import Health, Workload
+from probe import Health
 
 
 @pytest.fixture
 def health(monkeypatch: pytest.MonkeyPatch) -> world.FakeHealth:
     """What the server answers when the charm asks it; ops.testing has no server to ask."""
     fake = world.FakeHealth(Health(False, 'history'))
-    monkeypatch.setattr(Workload, 'health', lambda _: fake.answer)
+    monkeypatch.setattr('probe.ask', lambda: fake.answer)
     return fake
 
 

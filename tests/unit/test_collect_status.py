@@ -11,7 +11,7 @@ from ops import testing
 from temporal_charms import admin
 from temporal_charms.versions import SchemaVersions
 
-from workload import Health
+from probe import Health
 
 
 def _relations(*endpoints: str, databases: str = 'legacy') -> list[testing.RelationBase]:

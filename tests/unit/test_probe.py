@@ -6,13 +6,12 @@ import http.server
 import threading
 from collections.abc import Iterator
 
-import ops
 import pytest
 
-import workload
-from workload import Health, Workload
+import probe
+from probe import Health
 
-_health = Workload.health
+_ask = probe.ask
 """The real one; the other tests of this folder replace it."""
 
 
@@ -33,32 +32,27 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict]:
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    monkeypatch.setattr(workload.plan, 'HEALTH_PORT', server.server_port)
+    monkeypatch.setattr(probe, 'PORT', server.server_port)
     yield told
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def _ask() -> Health:
-    container: ops.Container | None = None
-    return _health(Workload(container))  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
-    ('status', 'body', 'health'),
+    ('status', 'body', 'expected'),
     [
         (200, b'serving\n', Health(True, 'serving')),
         (503, b'history, worker\n', Health(False, 'history, worker')),
     ],
 )
-def test_given_a_server_that_answers_then_its_answer_is_told(answer, status, body, health):
+def test_given_a_server_that_answers_then_its_answer_is_told(answer, status, body, expected):
     answer |= {'status': status, 'body': body}
 
-    assert _ask() == health
+    assert _ask() == expected
 
 
 def test_given_nobody_who_answers_then_the_server_is_starting(answer, monkeypatch):
-    monkeypatch.setattr(workload.plan, 'HEALTH_PORT', 1)
+    monkeypatch.setattr(probe, 'PORT', 1)
 
     assert _ask() == Health(False, 'the server to start')

@@ -11,8 +11,8 @@ import world
 import yaml
 from ops import pebble, testing
 
-import plan
-from workload import Health
+import layer
+from probe import Health
 
 CONFIG, PASSWORD_FILE = '/etc/temporal/config.yaml', '/etc/temporal/secrets/default-password'
 
@@ -286,7 +286,7 @@ def test_given_a_first_start_when_reconciled_then_the_shard_count_is_remembered(
 def test_given_a_server_that_serves_when_the_notice_arrives_then_pebble_watches_it(ctx, run, health):
     first = run(world.state())
     health.answer = Health(True, 'serving')
-    notice = testing.Notice(plan.NOTICE)
+    notice = testing.Notice(layer.NOTICE)
     container = dataclasses.replace(
         first.get_container('temporal'), notices=[notice], check_infos={_check(pebble.CheckStatus.INACTIVE)}
     )
@@ -295,14 +295,14 @@ def test_given_a_server_that_serves_when_the_notice_arrives_then_pebble_watches_
         ctx.on.pebble_custom_notice(container, notice=notice), dataclasses.replace(first, containers={container})
     )
 
-    (check,) = second.get_container('temporal').check_infos
+    (check,) = (c for c in second.get_container('temporal').check_infos if c.name == layer.SERVING)
     assert check.status == pebble.CheckStatus.UP
     assert second.unit_status == ops.ActiveStatus()
 
 
 def _check(status: pebble.CheckStatus) -> testing.CheckInfo:
     return testing.CheckInfo(
-        plan.CHECK, level=pebble.CheckLevel.READY, startup=pebble.CheckStartup.DISABLED, status=status, threshold=2
+        layer.SERVING, level=pebble.CheckLevel.READY, startup=pebble.CheckStartup.DISABLED, status=status, threshold=2
     )
 
 

@@ -12,7 +12,7 @@ from temporal_charms import admin
 from temporal_charms.databases import Endpoint
 from temporal_charms.versions import SchemaVersions
 
-from workload import Health
+from probe import Health
 
 APP = 'temporal-k8s'
 MODEL = 'm'
