@@ -47,13 +47,13 @@ class Pulse:
     \"\"\"Goes on for a while: activities and timers in turn.\"\"\"
 
     @workflow.run
-    async def run(self, beats: int) -> int:
+    async def run(self, beats: int, pause: float = 1) -> int:
         total = 0
         for number in range(beats):
             total += await workflow.execute_activity(
                 beat, number, start_to_close_timeout=datetime.timedelta(seconds=10)
             )
-            await asyncio.sleep(1)
+            await asyncio.sleep(pause)
         return total
 """
 

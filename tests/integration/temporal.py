@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
+import threading
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
+
+_PASSING = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
+"""How a call fails for which nobody is there just now."""
 
 
 async def _connect(address: str) -> Client:
@@ -59,9 +68,146 @@ def results(address: str, *, prefix: str, count: int, timeout: float) -> list[ob
                 try:
                     return await client.get_workflow_handle(f'{prefix}-{number}').result()
                 except RPCError as error:
-                    if error.status not in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED):
+                    if error.status not in _PASSING:
                         raise
 
         return await asyncio.wait_for(asyncio.gather(*(result(i) for i in range(count))), timeout)
 
     return asyncio.run(main())
+
+
+@dataclasses.dataclass
+class Load:
+    """What became of the workflows that were started while something happened to the server.
+
+    Attributes:
+        started: how many there were.
+        ended: how many of them ended well.
+        failures: of those that did not: identifier and reason.
+        refused: calls that failed although the client had tried again for its usual ten seconds; we then did once more.
+        longest: seconds from the first attempt to start one until its result was there, for the slowest of them.
+        gap: seconds, the longest during which none ended.
+    """
+
+    started: int = 0
+    ended: int = 0
+    failures: list[str] = dataclasses.field(default_factory=list)
+    refused: list[str] = dataclasses.field(default_factory=list)
+    longest: float = 0.0
+    gap: float = 0.0
+
+    def __str__(self) -> str:
+        return (
+            f'{self.ended} of {self.started} workflows ended well, {len(self.failures)} failed, {len(self.refused)} '
+            f'calls were refused, the slowest took {self.longest:.1f} s, none ended for {self.gap:.1f} s at most'
+        )
+
+
+class _Driver:
+    """Starts short workflows at a steady rate until it is told to stop, then waits for the last of them."""
+
+    def __init__(self, client: Client, queue: str, load: Load):
+        self._client = client
+        self._queue = queue
+        self._load = load
+        self._prefix = f'load-{uuid.uuid4().hex[:8]}'
+        self._progress = time.monotonic()
+
+    async def drive(self, rate: float, stopped: threading.Event, patience: float) -> None:
+        """Go on until `stopped` is set; what has not ended `patience` seconds later has failed."""
+        under_way: dict[asyncio.Task[None], str] = {}
+        while True:
+            name = f'{self._prefix}-{self._load.started}'
+            under_way[asyncio.create_task(self._one(name))] = name
+            self._load.started += 1
+            await asyncio.sleep(1 / rate)
+            if stopped.is_set():
+                break
+        _, late = await asyncio.wait(under_way, timeout=patience)
+        for task in late:
+            task.cancel()
+            self._load.failures.append(f'{under_way[task]}: not ended {patience:.0f} s after the last start')
+            self._load.gap = max(self._load.gap, time.monotonic() - self._progress)
+        ended = await asyncio.gather(*under_way, return_exceptions=True)
+        # A failure of this module's own is none of the server's.
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+
+    async def _one(self, name: str) -> None:
+        began = time.monotonic()
+        while True:
+            try:
+                await self._ended(name)
+            except RPCError as error:
+                if error.status in _PASSING:
+                    self._load.refused.append(f'{name}: {error}')
+                    continue
+                self._load.failures.append(f'{name}: {error}')
+                return
+            except WorkflowFailureError as error:
+                self._load.failures.append(f'{name}: {error.cause}')
+                return
+            break
+        now = time.monotonic()
+        self._load.ended += 1
+        self._load.longest = max(self._load.longest, now - began)
+        self._load.gap = max(self._load.gap, now - self._progress)
+        self._progress = now
+
+    async def _ended(self, name: str) -> None:
+        # One beat without a pause: one workflow, two workflow tasks, one activity.
+        try:
+            await self._client.start_workflow(
+                'Pulse',
+                args=[1, 0],
+                id=name,
+                task_queue=self._queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
+        except WorkflowAlreadyStartedError:
+            # An attempt whose answer was lost.
+            pass
+        await self._client.get_workflow_handle(name).result()
+
+
+@contextlib.contextmanager
+def under_load(address: str, queue: str, *, rate: float = 4, patience: float = 60) -> Iterator[Load]:
+    """Keep starting short workflows while the body runs; at its end wait for the last of them.
+
+    Args:
+        address: HOST:PORT of the frontend.
+        queue: of a worker that has Pulse.
+        rate: workflows per second.
+        patience: seconds for those that are under way when the body ends.
+
+    Yields:
+        The figures, complete once the body has been left.
+    """
+    load, stopped, ready = Load(), threading.Event(), threading.Event()
+    problems: list[BaseException] = []
+
+    async def main() -> None:
+        driver = _Driver(await _connect(address), queue, load)
+        ready.set()
+        await driver.drive(rate, stopped, patience)
+
+    def run_in_thread() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:
+            problems.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run_in_thread, name='load')
+    thread.start()
+    ready.wait()
+    try:
+        if not problems:
+            yield load
+    finally:
+        stopped.set()
+        thread.join()
+    if problems:
+        raise problems[0]
