@@ -33,6 +33,7 @@ class TemporalCharm(ops.CharmBase):
         container = self.unit.get_container(facts.CONTAINER)
         self.workload = Workload(container)
         self._secrets = SecretCache(container, '/etc/temporal-charm/secrets.json')
+        self._starts = True
         events = [
             self.on.config_changed,
             self.on.update_status,
@@ -79,7 +80,7 @@ class TemporalCharm(ops.CharmBase):
         self._ask_for_databases()
         self._publish()
         self._take_turns()
-        self.workload.apply(self._plan)
+        self._starts = self.workload.apply(self._plan)
         if self._plan.version:
             self.unit.set_workload_version(self._plan.version)
         self.unit.set_ports(*self._plan.ports)
@@ -165,7 +166,7 @@ class TemporalCharm(ops.CharmBase):
         event.remove_revision()
 
     def _collect_status(self, event: ops.CollectStatusEvent) -> None:
-        outcome = conditions.Outcome(probe.ask())
+        outcome = conditions.Outcome(self._starts, probe.ask())
         failed = first_unmet(conditions.OUTCOMES, outcome)
         if self._plan.unmet:
             event.add_status(self._plan.unmet.status(self._facts))

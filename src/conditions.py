@@ -200,13 +200,22 @@ class Outcome:
     """What the hook has led to.
 
     Attributes:
+        starts: whether no server ended right after it was started.
         health: what the server answers now.
     """
 
+    starts: bool
     health: Health
 
 
 OUTCOMES: tuple[Condition[Outcome], ...] = (
+    Condition(
+        'starts',
+        lambda outcome: outcome.starts,
+        lambda _: ops.WaitingStatus(
+            'the server ended as it started and is started again; juju debug-log has its words'
+        ),
+    ),
     Condition(
         'serving',
         lambda outcome: outcome.health.serving,

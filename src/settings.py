@@ -12,6 +12,7 @@ from temporal_charms.databases import Database
 from temporal_charms.workload import File
 
 from facts import Facts
+from roles import ROLES
 
 CONFIG_FILE = '/etc/temporal/config.yaml'
 DYNAMIC_CONFIG_FILE = '/etc/temporal/dynamic-config.yaml'
@@ -75,7 +76,8 @@ def files(facts: Facts, pair: tuple[Database, Database]) -> tuple[File, ...]:
         'log_level': facts.options.log_level,
         'shards': facts.shards,
         'stores': stores,
-        'roles': facts.options.roles,
+        # All of them: a server finds the others' ports here.
+        'roles': ROLES.values(),
         'address': facts.here.address,
         'frontend': facts.frontend,
         'dynamic_config_file': DYNAMIC_CONFIG_FILE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import logging
 import pathlib
 
 import ops
@@ -18,6 +19,7 @@ import settings
 from facts import SERVICE
 from options import Options
 
+_logger = logging.getLogger(__name__)
 _PROGRAM = pathlib.Path(__file__).parent.parent / 'bin' / 'temporal-health'
 _CANDIDATE = '/etc/temporal-charm/dynamic-config.candidate.yaml'
 _JUDGED = '/etc/temporal-charm/dynamic-config.judged.json'
@@ -29,6 +31,7 @@ JOURNAL = '/etc/temporal-charm/restarts.jsonl'
 the container, as the server is.
 """
 _JOURNAL_LENGTH = 50
+_LAST_WORDS = 2000
 
 
 class Workload:
@@ -37,34 +40,45 @@ class Workload:
     def __init__(self, container: ops.Container):
         self._container = container
 
-    def apply(self, wanted: plan.Plan) -> None:
+    def apply(self, wanted: plan.Plan) -> bool:
         """Make the container look like the plan; a server that must not run stops.
 
-        Raises:
-            ops.pebble.ChangeError: when a service does not start.
+        Returns:
+            Whether no server ended right after it was started. Pebble starts it again and again by itself.
         """
         if not self._container.can_connect():
-            return
+            return True
         if wanted.stop:
             if workload.stop(self._container, (SERVICE, layer.HEALTH)):
                 self._note('stop', [wanted.unmet.name] if wanted.unmet else [])
-            return
+            return True
         written = workload.push(self._container, wanted.files)
         if SERVICE in wanted.layer.get('services', {}):
-            # Neither the official image nor ours has a client for grpc.health.v1.
-            workload.push_program(self._container, _PROGRAM, layer.HEALTH_PROGRAM)
-            running = self._runs()
+            return self._start(wanted, reloads=settings.DYNAMIC_CONFIG_FILE in written)
+        if wanted.layer:
             workload.replan(self._container, SERVICE, wanted.layer)
-            if not running:
-                self._note('start', [])
-            elif wanted.why:
-                self._note('restart', wanted.why)
-            elif settings.DYNAMIC_CONFIG_FILE in written:
-                self._note('reload', ['dynamic configuration'])
-            if probe.ask().serving:
-                workload.watch(self._container, layer.SERVING)
-        elif wanted.layer:
+        return True
+
+    def _start(self, wanted: plan.Plan, *, reloads: bool) -> bool:
+        """Let Pebble start or restart what the layer calls for; tells whether the server did not end at once."""
+        # Neither the official image nor ours has a client for grpc.health.v1.
+        workload.push_program(self._container, _PROGRAM, layer.HEALTH_PROGRAM)
+        running = self._runs()
+        try:
             workload.replan(self._container, SERVICE, wanted.layer)
+        except pebble.ChangeError as error:
+            # A database that is away just now is reason enough.
+            _logger.error('the server ended as it started: %s', str(error)[-_LAST_WORDS:])
+            return False
+        if not running:
+            self._note('start', [])
+        elif wanted.why:
+            self._note('restart', wanted.why)
+        elif reloads:
+            self._note('reload', ['dynamic configuration'])
+        if probe.ask().serving:
+            workload.watch(self._container, layer.SERVING)
+        return True
 
     def restart(self, reason: str) -> None:
         """Restart the server, whatever it reads.

@@ -13,7 +13,7 @@ import tarfile
 import time
 import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jubilant
@@ -68,7 +68,21 @@ def charm(name: str) -> pathlib.Path:
     return DIST / f'{name}.charm'
 
 
-def deploy_server(juju: jubilant.Juju, *, databases: str, app: str = SERVER, admin: str = ADMIN) -> None:
+def deploy_charm(juju: jubilant.Juju, app: str, config: Mapping[str, str | int] | None = None, units: int = 1) -> None:
+    """The server's charm, unrelated."""
+    image = images()['temporal-server-image']
+    juju.deploy(charm(SERVER), app, resources={'temporal-server-image': image}, config=config, num_units=units)
+
+
+def deploy_server(
+    juju: jubilant.Juju,
+    *,
+    databases: str,
+    app: str = SERVER,
+    admin: str = ADMIN,
+    config: Mapping[str, str | int] | None = None,
+    units: int = 1,
+) -> None:
     """Server, admin tools and PostgreSQL, related.
 
     Args:
@@ -76,9 +90,11 @@ def deploy_server(juju: jubilant.Juju, *, databases: str, app: str = SERVER, adm
         databases: `legacy` for db and visibility, `current` for database and visibility-database.
         app: what the server is called.
         admin: what the admin tools are called.
+        config: of the server.
+        units: of the server.
     """
     found = images()
-    juju.deploy(charm(SERVER), app, resources={'temporal-server-image': found['temporal-server-image']})
+    deploy_charm(juju, app, config, units)
     juju.deploy(charm(POSTGRESQL), trust=True, resources={'postgresql-image': found['postgresql-image']})
     juju.deploy(charm(ADMIN), admin, resources={'temporal-admin-image': found['temporal-admin-image']})
     pairs = {
@@ -121,6 +137,21 @@ def wait_active(juju: jubilant.Juju, *apps: str, timeout: float = 300, may_fail:
         successes=1,
         delay=0.5,
     )
+
+
+def deploy_pulse(juju: jubilant.Juju, folder: pathlib.Path, *, server: str = SERVER, admin: str = ADMIN) -> str:
+    """A worker with the workflow Pulse, and the namespace it works in.
+
+    Returns:
+        Its task queue.
+    """
+    register_namespace(juju, admin)
+    env = folder / 'pulse.env'
+    env.write_text('UNUSED=1\n')
+    deploy_worker(juju, 'pulse', workflows=pulse_archive(folder), env=env, queue='pulse')
+    juju.integrate('pulse:temporal-host-info', f'{server}:temporal-host-info')
+    wait_active(juju)
+    return 'pulse'
 
 
 def unit_status(status: jubilant.Status, app: str) -> str:

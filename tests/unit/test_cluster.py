@@ -74,7 +74,10 @@ def test_given_a_cluster_when_a_member_starts_then_it_runs_its_roles_on_the_clus
     out = run(_member('history,matching'))
 
     config = yaml.safe_load(world.file(ctx, out, '/etc/temporal/config.yaml'))
-    assert set(config['services']) == {'history', 'matching'}
+    # The ports of the others, too; what runs is in the command.
+    assert set(config['services']) == {'frontend', 'history', 'matching', 'worker'}
+    command = out.get_container('temporal').plan.services['temporal'].command
+    assert command.endswith('start --service history --service matching')
     assert config['persistence']['numHistoryShards'] == 64
     assert config['persistence']['datastores']['visibility']['sql']['databaseName'] == 'm_front_visibility'
     assert config['clusterMetadata']['clusterInformation']['active']['rpcAddress'] == 'front.m.svc.cluster.local:7233'

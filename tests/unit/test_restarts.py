@@ -243,3 +243,18 @@ def test_given_the_lists_then_each_condition_has_a_name_of_its_own():
     names = [condition.name for condition in (*conditions.CONDITIONS, *conditions.OUTCOMES)]
 
     assert len(names) == len(set(names))
+
+
+def test_given_a_server_that_ends_as_it_starts_then_the_status_says_so_and_no_hook_fails(run, monkeypatch):
+    def fail(*_: object) -> None:
+        text = 'exited quickly with code 1, will restart'
+        raise pebble.ChangeError(text, pebble.Change.from_dict({
+            'id': '1', 'kind': 'replan', 'summary': '', 'status': 'Error', 'ready': True, 'tasks': [], 'err': text,
+            'spawn-time': '2026-01-01T00:00:00Z',
+        }))  # fmt: skip
+
+    monkeypatch.setattr('workload.workload.replan', fail)
+
+    assert run(world.state()).unit_status == testing.WaitingStatus(
+        'the server ended as it started and is started again; juju debug-log has its words'
+    )
