@@ -178,6 +178,11 @@ class Here:
         return cls(model.app.name, model.unit.name, model.name, model.unit.is_leader(), *pod_address())
 
     @property
+    def pods(self) -> str:
+        """The DNS name under which all pods of the application are found, whether they are ready or not."""
+        return self.hostname.partition('.')[2] or self.hostname
+
+    @property
     def frontend(self) -> admin.Frontend:
         """Where clients in the cluster find the application: its Kubernetes service."""
         return admin.Frontend(f'{self.app}.{self.model}.svc.cluster.local', FRONTEND.port)

@@ -22,6 +22,9 @@ STARTED = 'started'
 
 NOTICE = 'canonical.com/temporal-k8s/serving'
 HEALTH_PROGRAM = '/usr/local/bin/temporal-health'
+_PATIENCE = '9s'
+"""How long a server that is to stop waits for those of other pods to serve."""
+
 _URL = f'http://127.0.0.1:{probe.PORT}/'
 
 
@@ -35,24 +38,29 @@ def make(facts: Facts, files: tuple[File, ...], causes: Mapping[str, str]) -> pe
     """
     roles = facts.options.roles
     services = ' '.join(f'--service {role.name}' for role in roles)
-    targets = ' '.join(f'{role.name}=127.0.0.1:{role.port}/{role.health}' for role in roles)
+    targets = [f'{role.name}=127.0.0.1:{role.port}/{role.health}' for role in roles]
+    asked = ' '.join(targets)
+    run = ' '.join([
+        f'{HEALTH_PROGRAM} run --others {facts.here.pods} --self {facts.here.address} --patience {_PATIENCE}',
+        *(f'--role {target}' for target in targets),
+    ])  # fmt: skip
     return {
         'services': {
             SERVICE: {
                 'override': 'replace',
                 'summary': 'Temporal server',
-                'command': f'temporal-server --config-file {CONFIG_FILE} --allow-no-auth start {services}',
+                'command': f'{run} -- temporal-server --config-file {CONFIG_FILE} --allow-no-auth start {services}',
                 'startup': 'enabled',
                 'environment': environment(causes, files),
-                # Roles hand over what they are doing before they end.
-                'kill-delay': '20s',
+                # It stops when others serve, and hands over before it ends. Kubernetes kills after 30 seconds.
+                'kill-delay': '27s',
                 'user-id': USER_ID,
                 'group-id': USER_ID,
             },
             HEALTH: {
                 'override': 'replace',
                 'summary': 'Tells whether every role of the server is serving',
-                'command': f'{HEALTH_PROGRAM} --listen 127.0.0.1:{probe.PORT} --notify {NOTICE} {targets}',
+                'command': f'{HEALTH_PROGRAM} watch --listen 127.0.0.1:{probe.PORT} --notify {NOTICE} {asked}',
                 'startup': 'enabled',
                 # Restarted with the server, so that it announces the new one. As root: Juju is not told of the notices
                 # of other users.

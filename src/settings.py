@@ -24,12 +24,14 @@ _HEADER = """\
 
 _DRAIN = {
     'frontend.shutdownFailHealthCheckDuration': '1s',
-    'frontend.shutdownDrainDuration': '2s',
-    'history.shutdownDrainDuration': '3s',
+    'frontend.shutdownDrainDuration': '7s',
+    # Who waits for a workflow's result asks that often: the answer comes before the frontend is gone.
+    'history.longPollExpirationInterval': '6s',
+    'history.shutdownDrainDuration': '2s',
     'matching.shutdownDrainDuration': '2s',
 }
-"""How long a server that stops lets others take over from each of its roles, one after the other. Together well below
-Pebble's kill-delay, and that below the 30 seconds after which Kubernetes kills a pod."""
+"""How long a server that stops lets others take over from each of its roles, in turn. Together below Pebble's
+kill-delay, and that below the 30 seconds after which Kubernetes kills a pod."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -172,12 +172,12 @@ def wait_status(juju: jubilant.Juju, app: str, text: str, timeout: float = 180) 
         raise AssertionError(f'{app} says {unit_status(juju.status(), app)!r}, not {text!r}') from None
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 60, pause: float = 0.2) -> None:
     """Wait until something is so that `juju status` does not show."""
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, f'not so after {timeout:.0f} s: {what}'
-        time.sleep(0.2)
+        time.sleep(pause)
 
 
 def wait_forgotten(juju: jubilant.Juju, endpoint: str, *apps: str) -> None:

@@ -47,7 +47,7 @@ def test_given_three_units_when_an_option_restarts_them_then_one_at_a_time_and_c
 ):
     with temporal.under_load(address, pulse) as load:
         juju.config(suite.SERVER, {'log-level': 'warn'})
-        suite.wait_until(lambda: _all_restarted(juju, 'log-level', 1), 'all units have restarted', timeout=240)
+        suite.wait_until(lambda: _all_restarted(juju, 'log-level', 1), 'all units have restarted', timeout=240, pause=2)
         suite.wait_active(juju)
 
     assert not load.failures, load
@@ -76,7 +76,9 @@ def test_given_three_units_when_what_needs_no_restart_changes_then_none_restarts
         # It looks every ten seconds; at the level of warnings it tells nothing.
         if unit == UNITS[0]:
             juju.config(suite.SERVER, {'log-level': 'info'})
-            suite.wait_until(lambda: _all_restarted(juju, 'log-level', 2), 'all units have restarted', timeout=240)
+            suite.wait_until(
+                lambda: _all_restarted(juju, 'log-level', 2), 'all units have restarted', timeout=240, pause=2
+            )
             suite.wait_active(juju)
         suite.wait_until(followed, 'the server has read its dynamic configuration')
 
@@ -97,3 +99,23 @@ def test_given_three_units_when_one_is_taken_away_under_load_then_nothing_is_los
 
     assert not load.failures, load
     assert load.longest < _SLOWEST, load
+
+
+@pytest.mark.soak
+def test_given_three_units_when_refreshed_under_load_then_nothing_is_lost(juju, address, pulse):
+    juju.cli('scale-application', suite.SERVER, str(len(UNITS)))
+    suite.wait_active(juju)
+    before = _pods(juju)
+
+    with temporal.under_load(address, pulse) as load:
+        juju.refresh(suite.SERVER, path=suite.charm(suite.SERVER))
+        suite.wait_until(lambda: not before & _pods(juju), 'all pods have been replaced', timeout=300, pause=2)
+        suite.wait_active(juju)
+
+    assert not load.failures, load
+    assert load.longest < 2 * _SLOWEST, load
+
+
+def _pods(juju: jubilant.Juju) -> set[str]:
+    names = [f'{suite.SERVER}-{unit}' for unit in UNITS]
+    return set(suite.kubectl(juju, 'get', 'pod', *names, '--output=jsonpath={.items[*].metadata.uid}').split())

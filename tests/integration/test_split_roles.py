@@ -1,4 +1,4 @@
-"""One cluster in three applications: the frontend's has the databases, the others join it; each is scaled on its own."""
+"""One cluster in three applications: one has frontend and databases, the others join it, each scaled on its own."""
 
 from __future__ import annotations
 

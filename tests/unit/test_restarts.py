@@ -214,7 +214,7 @@ def test_given_the_turn_of_a_unit_that_is_gone_when_it_departs_then_the_next_one
 def test_given_several_units_then_a_server_that_stops_hands_over(ctx, run):
     out = run(_among_peers(world.state(), told={}, others={1: ''}))
 
-    assert yaml.safe_load(world.file(ctx, out, DYNAMIC))['history.shutdownDrainDuration'] == [{'value': '3s'}]
+    assert yaml.safe_load(world.file(ctx, out, DYNAMIC))['history.shutdownDrainDuration'] == [{'value': '2s'}]
 
 
 def test_given_a_blocked_unit_among_others_then_kubernetes_sends_no_client_to_it(ctx, run):
