@@ -8,17 +8,21 @@ tox := $(uv) run --quiet --frozen --group tox tox
 # The lab's juju and kubectl, for what runs on it.
 on := eval "$$($(lab) env)";
 
-.PHONY: help up down status env pack images demo test soak bench lint unit clean-lab
+.PHONY: help up down status env pack images images-previous demo test soak bench lint unit clean-lab
 
 help:
 	@echo 'make demo      the suite and a real workflow, from nothing'
 	@echo 'make test      all tests; make soak: those that take longer, too'
 	@echo 'make up | status | down | clean-lab'
-	@echo 'make pack | images | bench | lint | unit'
+	@echo 'make pack | images | images-previous | bench | lint | unit'
 	@echo 'eval "$$(make -s env)"   lets this shell speak to the lab'
 
 up down status env pack images:
 	@$(lab) $@
+
+# The release before the present one, too: what upgrades start from.
+images-previous:
+	@$(lab) images --previous
 
 clean-lab:
 	@$(lab) clean
@@ -30,11 +34,11 @@ lint unit:
 	@$(tox) run -q -e $@
 
 # What needs no cluster comes first: most mistakes are found in a minute.
-test: lint unit up pack images
+test: lint unit up pack images-previous
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab; fi
 	@$(on) $(tox) run -q -e integration
 
-soak: lint unit up pack images
+soak: lint unit up pack images-previous
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab -- -m ''; fi
 	@$(on) $(tox) run -q -e integration -- -m ''
 

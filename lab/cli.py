@@ -16,6 +16,7 @@ def main() -> None:
     """Run one command; a failure is one sentence on standard error and exit status 1."""
     parser = argparse.ArgumentParser(prog='lab', description=__doc__)
     subcommands = parser.add_subparsers(dest='command', required=True)
+    choices = {}
     for name, help_text in (
         ('up', 'build what is missing, start what does not run: programs, cluster, controller'),
         ('status', 'say what is there and what runs'),
@@ -24,9 +25,10 @@ def main() -> None:
         ('images', 'build and push the images, write dist/resources.env'),
         ('clean', 'down, and remove everything the lab keeps on this machine'),
     ):
-        subcommands.add_parser(name, help=help_text)
+        choices[name] = subcommands.add_parser(name, help=help_text)
     down = subcommands.add_parser('down', help='end everything and leave the machine as it was; models are kept')
     down.add_argument('--purge', action='store_true', help='forget the models, too')
+    choices['images'].add_argument('--previous', action='store_true', help="the previous Temporal's, too, for upgrades")
     arguments = parser.parse_args()
     on_lab = os.environ.get('LAB', 'debian') != 'none'
     try:
@@ -36,7 +38,7 @@ def main() -> None:
             'status': _status,
             'env': lambda: _env(on_lab),
             'pack': lambda: _pack(on_lab),
-            'images': lambda: _images(on_lab),
+            'images': lambda: _images(on_lab, previous=arguments.previous),
             'clean': lambda: _clean(on_lab),
         }[arguments.command]()
     except LabError as error:
@@ -105,16 +107,16 @@ def _pack(on_lab: bool) -> None:
     packing.pack(on_lab=on_lab)
 
 
-def _images(on_lab: bool) -> None:
+def _images(on_lab: bool, *, previous: bool) -> None:
     resources = settings.DIST / 'resources.env'
     if not on_lab:
         if not resources.exists():
             raise LabError(f'LAB=none: write {resources}, as docs/how-to/microk8s.md says')
         return
     _prepare()
-    programs.ensure()
+    programs.ensure((*programs.SETS, programs.PREVIOUS) if previous else programs.SETS)
     cluster.up()
-    images.ensure(images.SUITE)
+    images.ensure((*images.SUITE, *images.PREVIOUS) if previous else images.SUITE)
     say(f'images are in {settings.REGISTRY}, named in {images.write_resources().relative_to(settings.ROOT)}')
 
 

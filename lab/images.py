@@ -26,7 +26,7 @@ class Image:
         name: of the image; of its folder, too.
         version: the readable part of the tag.
         folder: where its Containerfile is, relative to the checkout.
-        programs: built programs that are put beside the Containerfile.
+        programs: built programs that are put beside the Containerfile; `name=program` where it is called otherwise.
         requirements: the workspace member whose locked dependencies are put beside it, as `site-packages`.
         sources: files and folders of the checkout that are put beside it.
         resource: what it is called in dist/resources.env: the charm resource that it is for; empty if nobody asks.
@@ -73,6 +73,24 @@ SUITE = (
         resource='oci-factory-stand-ins',
     ),
 )
+PREVIOUS = (
+    Image(
+        'temporal-server',
+        '1.31.2',
+        'images/temporal-server',
+        ('temporal-server=temporal-server-previous',),
+        resource='temporal-server-image-previous',
+    ),
+    Image(
+        'temporal-admin',
+        '1.31.2',
+        'images/temporal-admin',
+        ('temporal-sql-tool=temporal-sql-tool-previous', 'temporal', 'tctl', 'schema=schema-previous'),
+        resource='temporal-admin-image-previous',
+    ),
+)
+"""The release that is upgraded from, in images that differ from SUITE's in nothing else."""
+
 JUJU_VERSION = '4.1-beta2'
 PAUSE = Image('pause', '1', 'lab/images/pause', ('pause',))
 JUJU = (
@@ -98,6 +116,12 @@ def _own_folder(image: Image) -> pathlib.Path:
     return settings.ROOT / image.folder
 
 
+def _programs(image: Image) -> list[tuple[str, pathlib.Path]]:
+    """What each of an image's programs is called in it, and where it is on this machine."""
+    names = [(name, program or name) for name, _, program in (p.partition('=') for p in image.programs)]
+    return [(name, programs.program(program)) for name, program in names]
+
+
 @functools.cache
 def tag(image: Image) -> str:
     """The image's tag: its version and the hash of what it is built from."""
@@ -107,8 +131,8 @@ def tag(image: Image) -> str:
         for path in sorted(root.rglob('*')) if root.is_dir() else [root]:
             if path.is_file() and '__pycache__' not in path.parts:
                 digest.update(str(path.relative_to(settings.ROOT)).encode() + b'\0' + path.read_bytes())
-    for program in image.programs:
-        digest.update(programs.program(program).parent.name.encode())
+    for _, program in _programs(image):
+        digest.update(program.parent.name.encode())
     if image.requirements:
         digest.update(_requirements(image).encode())
     return f'{image.version}-{digest.hexdigest()[:12]}'
@@ -184,10 +208,14 @@ def ensure_juju() -> None:
 
 
 def write_resources() -> pathlib.Path:
-    """Leave `dist/resources.env`: a line per charm resource, with the image to deploy it with."""
+    """Leave `dist/resources.env`: a line per charm resource, with the image to deploy it with.
+
+    The previous release's are named, too, where the registry holds them.
+    """
     path = settings.DIST / 'resources.env'
     path.parent.mkdir(exist_ok=True)
-    lines = [f'{image.resource}={reference(image)}' for image in SUITE if image.resource]
+    there = [image for image in PREVIOUS if _in_registry(image.name, tag(image))]
+    lines = [f'{image.resource}={reference(image)}' for image in (*SUITE, *there) if image.resource]
     path.write_text('\n'.join(lines) + '\n')
     return path
 
@@ -200,12 +228,11 @@ def _build(image: Image, on_line) -> None:
     context = settings.PODMAN / 'context' / image.name
     shutil.rmtree(context, ignore_errors=True)
     shutil.copytree(_own_folder(image), context)
-    for program in image.programs:
-        path = programs.program(program)
+    for name, path in _programs(image):
         if path.is_dir():
-            shutil.copytree(path, context / program)
+            shutil.copytree(path, context / name)
         else:
-            os.link(path, context / program)
+            os.link(path, context / name)
     for source in image.sources:
         path = settings.ROOT / source
         if path.is_dir():

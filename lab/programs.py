@@ -21,6 +21,9 @@ from lab import commands, settings
 from lab.progress import LabError, Meter, say, step
 
 SETS = ('kubernetes', 'addons', 'juju', 'pebble', 'temporal', 'tctl', 'temporal-cli')
+PREVIOUS = 'temporal-previous'
+"""What upgrades start from: built only if asked, and after the present release, whose compiled packages it shares."""
+
 TOOLCHAIN = 'go1.26.10'
 """Compiles everything; the go command of the lock file fetches it as a Go module."""
 
@@ -136,7 +139,7 @@ def built(name: str) -> pathlib.Path:
 @functools.cache
 def program(binary: str) -> pathlib.Path:
     """The path of one program (or of copied files, by their top folder), from whichever set has it."""
-    for name in SETS:
+    for name in (*SETS, PREVIOUS):
         recipe = _load(name)
         copies = [copy['to'].split('/')[0] for copy in recipe.copies]
         if binary in copies or any(binary in build.binaries() for build in recipe.builds):

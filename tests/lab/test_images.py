@@ -18,6 +18,7 @@ LIMITS = {'temporal-server': 200, 'temporal-worker': 250, 'temporal-admin': 400}
 """What an image may hold at most, unpacked, in MB."""
 
 SUITE = {image.name: image for image in images.SUITE}
+SUITE |= {f'{image.name}-previous': image for image in images.PREVIOUS}
 OWN_USER = [name for name in SUITE if name != 'nginx']
 """nginx's master process starts as root, drops it for the processes that serve, and is the lab's only."""
 
@@ -29,9 +30,9 @@ _MANIFESTS = ', '.join(
 @pytest.fixture(scope='session')
 def built() -> None:
     """The images of the tree as it is now; `lab images` starts what does not run, which is no test's to decide."""
-    references = [images.reference(image) for image in images.SUITE]
+    references = [images.reference(image) for image in SUITE.values()]
     if missing := [r for r in references if not _exists(r)]:
-        pytest.fail(f'not built: {", ".join(missing)}; run lab/bin/lab images')
+        pytest.fail(f'not built: {", ".join(missing)}; run lab/bin/lab images --previous')
 
 
 @pytest.fixture(scope='session')
@@ -84,6 +85,8 @@ def test_given_an_image_of_temporals_then_its_user_is_the_official_ones(name):
     [
         ('temporal-server', 'temporal-server --version', 'temporal version 1.32.2'),
         ('temporal-admin', 'temporal-sql-tool --version', 'temporal-sql-tool version 1.32.2'),
+        ('temporal-server-previous', 'temporal-server --version', 'temporal version 1.31.2'),
+        ('temporal-admin-previous', 'temporal-sql-tool --version', 'temporal-sql-tool version 1.31.2'),
         ('temporal-admin', 'temporal --version', 'temporal version 1.5.1 '),
         ('temporal-admin', 'tctl --version', 'tctl version 1.18.'),
         ('temporal-worker', 'python3 --version', 'Python 3.11.'),
@@ -103,6 +106,8 @@ def test_given_an_image_when_its_programs_run_then_they_are_of_the_version(name,
     [
         ('temporal-server', 'temporal-server --version'),
         ('temporal-admin', 'temporal-sql-tool --version'),
+        ('temporal-server-previous', 'temporal-server --version'),
+        ('temporal-admin-previous', 'temporal-sql-tool --version'),
         ('temporal-worker', 'python3 -c "import temporalio.service as s; print(s.__version__)"'),
         ('postgresql', '/usr/lib/postgresql/15/bin/postgres --version'),
         ('nginx', 'nginx -v'),
@@ -165,7 +170,7 @@ def test_given_the_charms_then_resources_env_names_an_image_for_each_that_they_a
 
     assert sorted(set(named)) == sorted(named)
     assert _asked_for() - set(named) == set()
-    assert dict(resources) == {image.resource: images.reference(image) for image in images.SUITE}
+    assert dict(resources) == {image.resource: images.reference(image) for image in SUITE.values()}
 
 
 def _asked_for() -> set[str]:
