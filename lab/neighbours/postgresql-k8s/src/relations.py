@@ -5,8 +5,32 @@ Sources: relations/db.py and relations/postgresql_provider.py of postgresql-k8s 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where clients find the server.
+
+    Attributes:
+        host: of the primary.
+        read_host: of what only reads; the primary's where there is no standby.
+        standbys_host: of the standbys, whether there are any or not: what the legacy interface tells.
+        port: TCP.
+        version: of the server.
+        tls: whether it wants TLS.
+        ca: PEM of its authority.
+    """
+
+    host: str
+    read_host: str
+    standbys_host: str
+    port: int
+    version: str
+    tls: bool
+    ca: str
 
 
 def user(relation_id: int) -> str:
@@ -15,52 +39,42 @@ def user(relation_id: int) -> str:
 
 
 def legacy_answer(
-    *,
-    host: str,
-    port: int,
-    database: str,
-    username: str,
-    password: str,
-    client: str,
-    units: Mapping[str, Mapping[str, str]],
-    version: str,
+    place: Place, *, database: str, username: str, password: str, client: str, units: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
-    """Interface `pgsql`: the same goes into the application's and the unit's databag.
+    """Interface `pgsql`: the same goes into the application's and the unit's databag. It has no word for TLS.
 
     Args:
-        host: where clients find the server.
-        port: TCP port.
+        place: where the server is.
         database: as asked for.
         username: of this relation.
         password: in clear, as the interface wants it.
         client: the related application.
         units: its units' databags.
-        version: of the server.
     """
     subnets = {s.strip() for data in units.values() for s in data.get('egress-subnets', '').split(',') if s.strip()}
-    connection = ' '.join(
-        f'{key}={value}'
-        for key, value in (
-            ('dbname', database),
-            ('fallback_application_name', client),
-            ('host', host),
-            ('password', password),
-            ('port', port),
-            ('user', username),
-        )
-    )
+
+    def connection(host: str) -> str:
+        parts = {
+            'dbname': database,
+            'fallback_application_name': client,
+            'host': host,
+            'password': password,
+            'port': place.port,
+            'user': username,
+        }
+        return ' '.join(f'{key}={value}' for key, value in parts.items())
+
     return {
         'allowed-subnets': ','.join(sorted(subnets)),
         'allowed-units': ','.join(sorted(units)),
         'database': database,
-        'host': host,
-        'master': connection,
+        'host': place.host,
+        'master': connection(place.host),
         'password': password,
-        'port': str(port),
-        'standbys': connection,
-        'state': 'standalone',
+        'port': str(place.port),
+        'standbys': connection(place.standbys_host),
         'user': username,
-        'version': version,
+        'version': place.version,
     }
 
 
@@ -69,17 +83,27 @@ def requested_secrets(databag: Mapping[str, str]) -> list[str]:
     return json.loads(databag.get('requested-secrets', '[]'))
 
 
-def current_answer(*, host: str, port: int, database: str, version: str) -> dict[str, str]:
+def current_answer(place: Place, database: str) -> dict[str, str]:
     """Interface `postgresql_client`: what goes into the application's databag in clear."""
     return {
         'database': database,
-        'endpoints': f'{host}:{port}',
-        'read-only-endpoints': f'{host}:{port}',
-        'version': version,
+        'endpoints': f'{place.host}:{place.port}',
+        'read-only-endpoints': f'{place.read_host}:{place.port}',
+        'version': place.version,
     }
 
 
-def credentials(*, host: str, port: int, database: str, username: str, password: str) -> dict[str, str]:
+def credentials(place: Place, *, database: str, username: str, password: str) -> dict[str, str]:
     """Interface `postgresql_client`: the content of the user's secret."""
-    uri = f'postgresql://{username}:{password}@{host}:{port}/{database}'
-    return {'username': username, 'password': password, 'uris': uri, 'read-only-uris': uri}
+    login = f'postgresql://{username}:{password}'
+    return {
+        'username': username,
+        'password': password,
+        'uris': f'{login}@{place.host}:{place.port}/{database}',
+        'read-only-uris': f'{login}@{place.read_host}:{place.port}/{database}',
+    }
+
+
+def encryption(place: Place) -> dict[str, str]:
+    """Interface `postgresql_client`: the content of the secret about TLS."""
+    return {'tls': 'True', 'tls-ca': place.ca} if place.tls else {'tls': 'False'}

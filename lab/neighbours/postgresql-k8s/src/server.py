@@ -1,16 +1,89 @@
-"""PostgreSQL in its container: made, started, and asked for databases and users. Knows nothing of relations."""
+"""PostgreSQL in its container: made, copied, started, promoted, and asked. Knows nothing of relations."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import time
 
 import ops
 from ops import pebble
 
-_DATA = '/var/lib/postgresql/data/pgdata'
-_PROGRAMS = '/usr/lib/postgresql/15/bin'
-_SERVICE = 'postgresql'
 PORT = 5432
+OPERATOR, REPLICATION = 'operator', 'replication'
+"""Roles of the charm's own: a superuser for the units, and the one with which a standby follows."""
+
+_DATA = '/var/lib/postgresql/data/pgdata'
+_STANDBY = f'{_DATA}/standby.signal'
+_PROGRAMS = '/usr/lib/postgresql/15/bin'
+_CONFIG = '/etc/postgresql-juju'
+_SERVICE = 'postgresql'
+
+# SIGTERM, which is what Pebble sends, waits for clients to leave, and pooled ones never do. SIGINT ends their sessions
+# and hands everything to the standbys first.
+_RUN = f"""#!/bin/sh
+{_PROGRAMS}/postgres -D {_DATA} -c config_file={_CONFIG}/postgresql.conf &
+server=$!
+trap 'kill -INT $server' TERM
+wait $server
+trap - TERM
+wait $server
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a server is started with.
+
+    Attributes:
+        connections: `max_connections`.
+        passwords: of OPERATOR and REPLICATION.
+        follows: host of the primary, for a standby; empty for the primary.
+        certificate: PEM; empty without TLS.
+        key: its key, PEM.
+    """
+
+    connections: int
+    passwords: tuple[str, str] = dataclasses.field(repr=False)
+    follows: str = ''
+    certificate: str = ''
+    key: str = dataclasses.field(default='', repr=False)
+
+    def files(self) -> dict[str, str]:
+        """Name to content, below one folder."""
+        follow = f'host={self.follows} port={PORT} user={REPLICATION} password={self.passwords[1]}'
+        lines = [
+            "listen_addresses = '*'",
+            "unix_socket_directories = '/tmp'",
+            f"hba_file = '{_CONFIG}/pg_hba.conf'",
+            f'max_connections = {self.connections}',
+            # What a standby may be behind after it was away.
+            "wal_keep_size = '256MB'",
+            f'ssl = {"on" if self.certificate else "off"}',
+            f"ssl_cert_file = '{_CONFIG}/server.crt'",
+            f"ssl_key_file = '{_CONFIG}/server.key'",
+            f"primary_conninfo = '{follow if self.follows else ''}'",
+        ]
+        # With TLS the real charm lets nobody in without.
+        host = 'hostssl' if self.certificate else 'host'
+        rules = [
+            'local all postgres peer',
+            f'{host} all all 0.0.0.0/0 scram-sha-256',
+            f'{host} replication {REPLICATION} 0.0.0.0/0 scram-sha-256',
+        ]
+        return {
+            'postgresql.conf': '\n'.join([*lines, '']),
+            'pg_hba.conf': '\n'.join([*rules, '']),
+            'server.crt': self.certificate,
+            'server.key': self.key,
+        }
+
+    def restart_key(self) -> str:
+        """Changes with what takes effect by a restart only.
+
+        PostgreSQL could begin to speak TLS without one, but the real charm restarts it, so that no session stays plain.
+        """
+        return hashlib.sha256(f'{self.connections} {bool(self.certificate)}'.encode()).hexdigest()[:12]
 
 
 class Server:
@@ -19,46 +92,87 @@ class Server:
     def __init__(self, container: ops.Container):
         self._container = container
 
-    def start(self) -> None:
-        """Make the cluster if the volume holds none, start it, and wait until it answers.
+    def empty(self) -> bool:
+        """Whether the volume holds no cluster yet."""
+        return not self._container.exists(f'{_DATA}/PG_VERSION')
+
+    def is_standby(self) -> bool:
+        """Whether what is there follows another server."""
+        return self._container.exists(_STANDBY)
+
+    def make(self) -> None:
+        """A new cluster."""
+        self._folder()
+        self._run(
+            f'{_PROGRAMS}/initdb', f'--pgdata={_DATA}', '--auth-local=peer', '--auth-host=scram-sha-256',
+            '--encoding=UTF8', '--locale=C.UTF-8', user='postgres',
+        )  # fmt: skip
+
+    def copy(self, host: str, password: str) -> None:
+        """A standby's cluster, copied from the primary; what was there goes.
+
+        Args:
+            host: the primary.
+            password: of REPLICATION.
+        """
+        self._run('rm', '-rf', _DATA)
+        self._folder()
+        self._run(
+            f'{_PROGRAMS}/pg_basebackup', f'--pgdata={_DATA}', f'--host={host}', f'--port={PORT}',
+            f'--username={REPLICATION}', '--wal-method=stream', '--checkpoint=fast',
+            user='postgres', environment={'PGPASSWORD': password},
+        )  # fmt: skip
+        # The last thing, so that a copy that was cut off is made anew.
+        self._container.push(_STANDBY, '', user='postgres', group='postgres')
+
+    def start(self, settings: Settings) -> None:
+        """Start it, let it take up new settings, and wait until it answers.
 
         Raises:
             TimeoutError: when it does not within a minute.
         """
-        if not self._container.exists(f'{_DATA}/PG_VERSION'):
-            self._run('install', '-d', '-o', 'postgres', '-g', 'postgres', '-m', '0700', _DATA)
-            self._run(
-                f'{_PROGRAMS}/initdb', f'--pgdata={_DATA}', '--auth-local=peer', '--auth-host=scram-sha-256',
-                '--encoding=UTF8', '--locale=C.UTF-8', user='postgres',
-            )  # fmt: skip
-            rules = 'local all postgres peer\nhost all all 0.0.0.0/0 scram-sha-256\n'
-            self._container.push(f'{_DATA}/pg_hba.conf', rules, user='postgres', group='postgres', permissions=0o600)
-        self._container.add_layer(_SERVICE, self._layer(), combine=True)
+        if settings.follows:
+            # A standby that takes fewer connections than the primary does not start.
+            settings = dataclasses.replace(
+                settings, connections=max(settings.connections, self._primarys_connections())
+            )
+        changed = False
+        for name, content in settings.files().items():
+            path = f'{_CONFIG}/{name}'
+            if not self._container.exists(path) or self._container.pull(path).read() != content:
+                self._container.push(
+                    path, content, user='postgres', group='postgres', permissions=0o600, make_dirs=True
+                )
+                changed = True
+        self._container.push(f'{_CONFIG}/run', _RUN, permissions=0o755)
+        self._container.add_layer(_SERVICE, _layer(settings), combine=True)
+        running = self._service_runs()
         self._container.replan()
+        if running and changed:
+            self._run(f'{_PROGRAMS}/pg_ctl', 'reload', f'--pgdata={_DATA}', user='postgres')
         end = time.monotonic() + 60
         while not self.answers():
             if time.monotonic() > end:
                 raise TimeoutError('PostgreSQL does not answer')
             time.sleep(0.1)
 
-    def _layer(self) -> pebble.LayerDict:
-        command = f'{_PROGRAMS}/postgres -D {_DATA} -c listen_addresses=* -c unix_socket_directories=/tmp'
-        probe = f'{_PROGRAMS}/pg_isready --quiet --host=/tmp'
-        return {
-            'services': {
-                _SERVICE: {
-                    'override': 'replace',
-                    'summary': 'PostgreSQL',
-                    'command': command,
-                    'startup': 'enabled',
-                    'user': 'postgres',
-                    'group': 'postgres',
-                    # SIGTERM waits for clients to leave; pooled ones never do, and Pebble then kills.
-                    'kill-delay': '3s',
-                }
-            },
-            'checks': {'up': {'override': 'replace', 'level': 'ready', 'period': '5s', 'exec': {'command': probe}}},
-        }
+    def _primarys_connections(self) -> int:
+        """How many connections the primary took when it wrote what this standby has."""
+        told = self._run(f'{_PROGRAMS}/pg_controldata', f'--pgdata={_DATA}', user='postgres')
+        return next(int(line.split(':')[1]) for line in told.splitlines() if line.startswith('max_connections'))
+
+    def stop(self) -> None:
+        """End all sessions, let the standbys have everything, and stop."""
+        if self._service_runs():
+            self._container.stop(_SERVICE)
+
+    def _service_runs(self) -> bool:
+        services = self._container.get_services(_SERVICE)
+        return _SERVICE in services and services[_SERVICE].is_running()
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self.sql('SELECT pg_promote();')
 
     def answers(self) -> bool:
         """Whether it takes connections."""
@@ -68,67 +182,50 @@ class Server:
             return False
         return True
 
-    def version(self) -> str:
-        """As the server tells it, e.g. "15.18"."""
-        return self._sql('SHOW server_version').split()[0]
+    def sql(self, statement: str, host: str = '', password: str = '') -> str:
+        """Run statements as a superuser; by standard input, since passwords stand in some of them.
 
-    def ensure_database(self, database: str, user: str, password: str) -> None:
-        """A database and a user who may do everything in it.
+        Args:
+            statement: one or more, as psql takes them.
+            host: of a server elsewhere; this one if it is empty.
+            password: of OPERATOR, for a server elsewhere.
 
-        The database belongs to a role that the user takes on at login: what one user made, the next one owns, too.
+        Raises:
+            ops.pebble.ExecError: when the server does not answer, or refuses.
         """
-        owner = f'{database}_owner'
-        # \gexec runs what a query gives: PostgreSQL has no CREATE ROLE IF NOT EXISTS.
-        self._sql(
-            '\n'.join(
-                [
-                    *(_create_role(role, options) for role, options in ((owner, 'NOLOGIN'), (user, 'LOGIN'))),
-                    f'ALTER ROLE {_name(user)} PASSWORD {_literal(password)};',
-                    f'GRANT {_name(owner)} TO {_name(user)};',
-                    f'SELECT {_literal(f"CREATE DATABASE {_name(database)} OWNER {_name(owner)}")} '
-                    f'WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {_literal(database)}) \\gexec',
-                    f'REVOKE ALL ON DATABASE {_name(database)} FROM PUBLIC;',
-                    f'ALTER ROLE {_name(user)} IN DATABASE {_name(database)} SET role = {_name(owner)};',
-                    f'\\connect {_name(database)}',
-                    f'GRANT ALL ON SCHEMA public TO {_name(owner)};',
-                ]
-            )
-        )
-
-    def drop_users(self, prefix: str, *, but: set[str]) -> None:
-        """Remove the users of relations that are gone; the databases stay."""
-        found = self._sql(f'SELECT rolname FROM pg_roles WHERE rolname LIKE {_literal(prefix + "%")}').split()
-        for user in set(found) - but:
-            self._sql(
-                f'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {_literal(user)};'
-                f'DROP ROLE {_name(user)};'
-            )
-
-    def _sql(self, statement: str) -> str:
-        """Run statements as the superuser; by standard input, since passwords stand in some of them."""
+        login = [f'--host={host}', f'--port={PORT}', f'--username={OPERATOR}'] if host else ['--host=/tmp']
         process = self._container.exec(
-            [f'{_PROGRAMS}/psql', '--host=/tmp', '--no-psqlrc', '--quiet', '--tuples-only', '--no-align',
+            [f'{_PROGRAMS}/psql', *login, '--no-psqlrc', '--quiet', '--tuples-only', '--no-align',
              '--set=ON_ERROR_STOP=1', '--dbname=postgres'],
             user='postgres',
+            environment={'PGPASSWORD': password, 'PGCONNECT_TIMEOUT': '5'},
             stdin=statement,
-            timeout=30,
+            timeout=60,
         )  # fmt: skip
         return process.wait_output()[0].strip()
 
-    def _run(self, *command: str, user: str | None = None) -> str:
-        return self._container.exec(list(command), user=user, timeout=120).wait_output()[0]
+    def _folder(self) -> None:
+        self._run('install', '-d', '-o', 'postgres', '-g', 'postgres', '-m', '0700', _DATA)
+
+    def _run(self, *command: str, user: str | None = None, environment: dict[str, str] | None = None) -> str:
+        process = self._container.exec(list(command), user=user, environment=environment, timeout=120)
+        return process.wait_output()[0]
 
 
-def _create_role(role: str, options: str) -> str:
-    return (
-        f'SELECT {_literal(f"CREATE ROLE {_name(role)} {options}")} '
-        f'WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {_literal(role)}) \\gexec'
-    )
-
-
-def _name(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _layer(settings: Settings) -> pebble.LayerDict:
+    probe = f'{_PROGRAMS}/pg_isready --quiet --host=/tmp'
+    return {
+        'services': {
+            _SERVICE: {
+                'override': 'replace',
+                'summary': 'PostgreSQL',
+                'command': f'{_CONFIG}/run',
+                'startup': 'enabled',
+                'user': 'postgres',
+                'group': 'postgres',
+                'environment': {'RESTART_KEY': settings.restart_key()},
+                'kill-delay': '20s',
+            }
+        },
+        'checks': {'up': {'override': 'replace', 'level': 'ready', 'period': '5s', 'exec': {'command': probe}}},
+    }
