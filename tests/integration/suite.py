@@ -74,6 +74,11 @@ def deploy_charm(juju: jubilant.Juju, app: str, config: Mapping[str, str | int] 
     juju.deploy(charm(SERVER), app, resources={'temporal-server-image': image}, config=config, num_units=units)
 
 
+def deploy_postgresql(juju: jubilant.Juju) -> None:
+    """PostgreSQL."""
+    juju.deploy(charm(POSTGRESQL), trust=True, resources={'postgresql-image': images()['postgresql-image']})
+
+
 def deploy_server(
     juju: jubilant.Juju,
     *,
@@ -95,7 +100,7 @@ def deploy_server(
     """
     found = images()
     deploy_charm(juju, app, config, units)
-    juju.deploy(charm(POSTGRESQL), trust=True, resources={'postgresql-image': found['postgresql-image']})
+    deploy_postgresql(juju)
     juju.deploy(charm(ADMIN), admin, resources={'temporal-admin-image': found['temporal-admin-image']})
     pairs = {
         'legacy': (('db', 'db'), ('visibility', 'db')),

@@ -25,8 +25,12 @@ def address(juju: jubilant.Juju, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope='module')
-def pulse(juju: jubilant.Juju, address: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def pulse(
+    juju: jubilant.Juju, address: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> str:
     """A worker."""
+    if request.config.getoption('--no-juju-setup'):
+        return 'pulse'
     return suite.deploy_pulse(juju, tmp_path_factory.mktemp('pulse'))
 
 
