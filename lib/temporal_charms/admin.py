@@ -9,7 +9,8 @@ Server → admin, application databag:
 
 Admin → server, application databag:
     schema_status: `migrating`, `ready` or `failed`.
-    schema_versions: JSON, `{"persistence": "1.19", "visibility": "1.14"}`, as read from the databases.
+    schema_versions: JSON, `{"persistence": "1.19", "visibility": "1.14"}`, as read from the databases;
+        "0.0" where one holds no schema, or is gone.
     schema_of: fingerprint of the `databases` that this speaks of, so that the answer for a database that has since been
         replaced does not count.
     schema_reason: why it failed, one sentence.

@@ -17,15 +17,25 @@ from temporal_charms.databases import Database
 if TYPE_CHECKING:
     from pg8000.native import Connection
 
-_TIMEOUT = 10
+_TIMEOUT = 5
 """Seconds for a connection, and for each answer on it."""
 
 _NO_SUCH_TABLE, _NO_SUCH_DATABASE = '42P01', '3D000'
 
 # Other users' sessions hide what kind they are, but not whose: those of PostgreSQL itself have no database or no user.
-# A limit of -1 is none. reserved_connections came with PostgreSQL 16.
+# A limit of -1 is none. reserved_connections came with PostgreSQL 16. The numbers of the lock are temporal-schema's
+# ("TEMP", "SCHM"). Extensions are looked for in files: only where a schema is still to be made.
 _SERVER = """
 SELECT current_setting('server_version'),
+       EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+                   AND (classid, objid) = (1413827920, 1396918349)
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+       CASE WHEN to_regclass('schema_version') IS NOT NULL THEN true
+            WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'btree_gin') THEN true
+            ELSE EXISTS (SELECT FROM pg_available_extensions WHERE name = 'btree_gin')
+                     AND has_database_privilege(current_database(), 'CREATE')
+       END,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
            - coalesce(current_setting('reserved_connections', true), '0')::int,
        count(*),
@@ -38,7 +48,8 @@ WHERE datid IS NOT NULL AND usesysid IS NOT NULL
 """
 
 _SCHEMA = """
-SELECT curr_version, to_regclass('cluster_metadata_info') IS NOT NULL FROM schema_version WHERE db_name = {}
+SELECT curr_version, min_compatible_version, to_regclass('cluster_metadata_info') IS NOT NULL
+FROM schema_version WHERE db_name = {}
 """
 
 # The server's name for its own cluster, in the configuration that the server charm writes.
@@ -52,12 +63,17 @@ class Unreachable(Exception):
     """A database cannot be asked; the sentence names it and why.
 
     Attributes:
-        missing: whether PostgreSQL answers, and says that it has no such database.
+        code: SQLSTATE of what PostgreSQL answered; empty where it did not answer.
     """
 
-    def __init__(self, sentence: str, *, missing: bool = False):
+    def __init__(self, sentence: str, code: str = ''):
         super().__init__(sentence)
-        self.missing = missing
+        self.code = code
+
+    @property
+    def missing(self) -> bool:
+        """Whether PostgreSQL answers, and says that it has no such database."""
+        return self.code == _NO_SUCH_DATABASE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +89,10 @@ class Inspection:
         schema_version: of Temporal ("1.19"); None where there is no schema yet.
         shards: the number of history shards that the cluster was first started with; None before, and in the database
             of the list of workflows.
+        oldest: the oldest version that this schema still serves, as it says itself; None where there is no schema yet.
+        locked: whether somebody works on the schema now.
+        creates: whether this login may create tables.
+        extends: whether the extension that the list of workflows needs can be had; true once there is a schema.
     """
 
     server_version: str
@@ -81,6 +101,10 @@ class Inspection:
     used: int
     schema_version: str | None
     shards: int | None = None
+    oldest: str | None = None
+    locked: bool = False
+    creates: bool = True
+    extends: bool = True
 
 
 def inspect(database: Database) -> Inspection:
@@ -94,14 +118,14 @@ def inspect(database: Database) -> Inspection:
     name = native.literal(database.endpoint.name)
     connection = _connect(database)
     try:
-        ((version, *numbers),) = connection.run(_SERVER) or []
+        ((version, locked, creates, extends, *numbers),) = connection.run(_SERVER) or []
         try:
             rows = connection.run(_SCHEMA.format(name)) or []
         except native.DatabaseError as error:
             if _code(error) != _NO_SUCH_TABLE:
                 raise
             rows = []
-        metadata = connection.run(_METADATA) or [] if rows and rows[0][1] else []
+        metadata = connection.run(_METADATA) or [] if rows and rows[0][2] else []
     except (native.Error, OSError) as error:
         raise _refused(error, 'ask', database) from error
     finally:
@@ -116,6 +140,10 @@ def inspect(database: Database) -> Inspection:
         used,
         str(rows[0][0]) if rows else None,
         _shards(metadata[0][0]) if metadata else None,
+        str(rows[0][1]) if rows else None,
+        locked,
+        creates,
+        extends,
     )
 
 
@@ -193,9 +221,9 @@ def _code(error: Exception) -> str:
 
 def _refused(error: Exception, what: str, database: Database) -> Unreachable:
     """What could not be done and why, in PostgreSQL's words, which never hold the password."""
-    endpoint = database.endpoint
-    if _code(error) == _NO_SUCH_DATABASE:
-        return Unreachable(f'there is no database {endpoint.name} on {endpoint.host}', missing=True)
+    endpoint, code = database.endpoint, _code(error)
+    if code == _NO_SUCH_DATABASE:
+        return Unreachable(f'there is no database {endpoint.name} on {endpoint.host}', code)
     detail = error.args[0] if error.args else error
     reason = detail.get('M', detail) if isinstance(detail, dict) else detail
-    return Unreachable(f'cannot {what} {endpoint.name} on {endpoint.host}: {reason}')
+    return Unreachable(f'cannot {what} {endpoint.name} on {endpoint.host}: {reason}', code)

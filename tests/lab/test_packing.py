@@ -34,6 +34,9 @@ NEIGHBOURS = {
     'nginx-ingress-integrator': 'lab/neighbours/nginx-ingress-integrator',
 }
 CHARMS = SUITE | NEIGHBOURS
+PROGRAMS = {SERVER: 'bin/temporal-health', 'temporal-admin-k8s': 'bin/temporal-schema'}
+"""What a charm pushes into the workload's container, built from Go files of its own."""
+
 WARM = 30
 """Seconds that packing may take when nothing has changed."""
 
@@ -102,7 +105,7 @@ def test_given_the_charms_of_the_repository_then_these_are_packed():
 def test_given_a_packed_charm_then_its_files_are_the_repositorys_and_no_others(charm, unpacked):
     folder = settings.ROOT / CHARMS[charm]
     ours = _in_git(folder, 'src', 'lib', 'templates')
-    made = {'dispatch', 'manifest.yaml', *_declared(folder), *(['bin/temporal-health'] if charm == SERVER else [])}
+    made = {'dispatch', 'manifest.yaml', *_declared(folder), *([PROGRAMS[charm]] if charm in PROGRAMS else [])}
 
     packed = {name: content for name, content in _on_disk(unpacked).items() if not name.startswith('venv/')}
 
@@ -155,9 +158,9 @@ def test_given_a_packed_charm_when_dispatched_then_all_it_imports_comes_from_the
     assert {n: f for n, f in found.items() if not f.startswith((f'{copy}/', _STANDARD_LIBRARY))} == {}
 
 
-@pytest.mark.parametrize('charm', [SERVER], scope='session', indirect=True)
-def test_given_the_servers_charm_then_its_health_client_runs_in_any_image(charm, unpacked):
-    program = unpacked / 'bin/temporal-health'
+@pytest.mark.parametrize('charm', PROGRAMS, scope='session', indirect=True)
+def test_given_a_charm_with_a_program_for_the_container_then_it_runs_in_any_image(charm, unpacked):
+    program = unpacked / PROGRAMS[charm]
 
     assert not _asks_for_a_loader(program.read_bytes())
     usage = subprocess.run([program, '-help'], capture_output=True, text=True)
@@ -289,6 +292,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
         ('charmcraft.yaml', {SERVER}),
         ('health/main.go', {SERVER}),
         ('charms/temporal-admin-k8s/src/plan.py', {'temporal-admin-k8s'}),
+        ('charms/temporal-admin-k8s/watcher/run.go', {'temporal-admin-k8s'}),
         ('charms/temporal-worker-k8s/src/loader/run.py', {'temporal-worker-k8s'}),
         ('charms/temporal-worker-k8s/charmcraft.yaml', {'temporal-worker-k8s'}),
         ('lab/neighbours/postgresql-k8s/src/server.py', {'postgresql-k8s'}),

@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
-import shlex
 
 import ops
 from temporal_charms import databags
+from temporal_charms.conditions import first_unmet
 from temporal_charms.secret_cache import SecretCache
 
+import conditions
 import facts
 import plan
-from workload import StepFailed, Workload
+from workload import MigrationFailed, Workload
 
 _logger = logging.getLogger(__name__)
-_ACTION_TIMEOUT = 60.0
 
 
 class TemporalAdminCharm(ops.CharmBase):
@@ -24,10 +25,11 @@ class TemporalAdminCharm(ops.CharmBase):
 
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
-        container = self.unit.get_container(facts.CONTAINER)
-        self.workload = Workload(container)
-        self._secrets = SecretCache(container, '/etc/temporal-charm/secrets.json')
-        self._failure = ''
+        self._container = self.unit.get_container(facts.CONTAINER)
+        self.workload = Workload(self._container)
+        self._secrets = SecretCache(self._container, '/etc/temporal-charm/secrets.json')
+        # Why this event's migration failed; None where it has tried none.
+        self._failure: str | None = None
         admin = self.on['admin']
         for event in (
             self.on.leader_elected,
@@ -43,6 +45,7 @@ class TemporalAdminCharm(ops.CharmBase):
         framework.observe(self.on.secret_changed, self._on_secret_changed)
         framework.observe(self.on.tctl_action, self._on_tctl)
         framework.observe(self.on.cli_action, self._on_cli)
+        framework.observe(self.on.preflight_action, self._on_preflight)
         framework.observe(self.on.collect_unit_status, self._collect_status)
 
     @functools.cached_property
@@ -59,69 +62,66 @@ class TemporalAdminCharm(ops.CharmBase):
         self._reconcile(event)
 
     def _reconcile(self, _: ops.EventBase) -> None:
-        """Bring the schema to where the server needs it and tell the server what is there now."""
-        found = self._facts.found
-        try:
-            for step in self._plan.steps:
-                _logger.info('%s of %s', step.command, step.database.endpoint.name)
-                self.workload.run_step(step)
-        except StepFailed as error:
-            _logger.error('%s', error)
-            self._failure = str(error)
+        """Bring the schema to where the server needs it, tell the server what is there now, and go on watching."""
+        self.workload.prepare(self._plan)
         if self._plan.steps:
-            found = facts.Found.load(self._facts.server)
-        if found.problem and self._facts.image.reachable:
-            self.workload.ask_again()
+            self._migrate()
+        if self._plan.watches:
+            self.workload.watch(plan.known(self._facts, self._plan, self._failure or ''))
         if self._facts.image.version:
             self.unit.set_workload_version(self._facts.image.version_text)
         relation = facts.relation_of(self.model)
         if relation and self._facts.leader:
-            answer = plan.answer(self._facts, found, self._failure)
+            answer = plan.answer(self._facts, self._plan.unmet, self._failure or '')
             databags.publish(relation.data[self.app], answer.dump() if answer else {})
 
+    def _migrate(self) -> None:
+        """Migrate, and look anew at what there is then."""
+        before, self._failure = self._facts, ''
+        self.unit.status = status = conditions.migrating(self._plan.steps)
+        _logger.info('%s', status.message)
+        try:
+            self.workload.migrate(self._plan.steps)
+        except MigrationFailed as error:
+            _logger.error('%s\n%s', error, error.detail)
+            self._failure = str(error)
+        # A migration may take an hour, in which the container or the leadership may go.
+        leader = self.unit.is_leader()
+        image = before.image if self._container.can_connect() else facts.Image()
+        found = facts.Found.load(before.server) if leader else facts.Found()
+        self._facts = dataclasses.replace(before, leader=leader, image=image, found=found)
+        self._plan = plan.make(self._facts)
+
     def _collect_status(self, event: ops.CollectStatusEvent) -> None:
-        if self._failure:
-            event.add_status(ops.BlockedStatus(f'{self._failure}; see juju debug-log --include {self.unit.name}'))
-        elif self._plan.unmet:
+        failure, told = self._failure, self._facts.told
+        if failure is None and told and self._plan.steps:
+            # This event has not tried: what the last attempt led to is what the server was told.
+            failure = told.reason
+        outcome = conditions.Outcome(self.unit.name, failure or '', self._plan.steps)
+        failed = first_unmet(conditions.OUTCOMES, outcome)
+        if self._plan.unmet:
             event.add_status(self._plan.unmet.status(self._facts))
+        elif failed:
+            event.add_status(failed.status(outcome))
         else:
             event.add_status(ops.ActiveStatus())
 
     def _on_tctl(self, event: ops.ActionEvent) -> None:
-        self._run_tool(event, 'tctl', 'TEMPORAL_CLI_ADDRESS')
+        self._run_tool(event, 'tctl')
 
     def _on_cli(self, event: ops.ActionEvent) -> None:
-        self._run_tool(event, 'temporal', 'TEMPORAL_ADDRESS')
+        self._run_tool(event, 'temporal')
 
-    def _run_tool(self, event: ops.ActionEvent, program: str, variable: str) -> None:
-        """Run a tool against the server and give back what it says."""
-        server = self._facts.server
-        if not self._facts.image.reachable:
-            event.fail('the container has not started yet: try again in a moment')
-            return
-        if server.frontend is None:
-            event.fail(
-                f'{server.app} has not said yet where it answers: try again when it is active'
-                if server.app
-                else f'no server: juju integrate {self.app.name}:admin temporal-k8s:admin'
-            )
-            return
-        try:
-            arguments = shlex.split(event.params['args'])
-        except ValueError as error:
-            event.fail(f'args cannot be split as a shell would: {error}')
-            return
-        try:
-            output = self.workload.run(
-                [program, *arguments], {variable: server.frontend.address}, timeout=_ACTION_TIMEOUT
-            )
-        except (FileNotFoundError, TimeoutError) as error:
-            event.fail(str(error))
-            return
-        event.set_results({key: text for key, text in (('output', output.stdout), ('messages', output.stderr)) if text})
-        if output.status != 0:
-            lines = (output.stderr or output.stdout).strip().splitlines() or ['no message']
-            event.fail(f'{program} ended with status {output.status}: {lines[-1][:200]}')
+    def _run_tool(self, event: ops.ActionEvent, program: str) -> None:
+        # Imported here, since hooks run no tools.
+        import tools
+
+        tools.run(event, program, self._facts, self.workload)
+
+    def _on_preflight(self, event: ops.ActionEvent) -> None:
+        import preflight
+
+        preflight.run(event, self._facts)
 
 
 if __name__ == '__main__':  # pragma: no cover

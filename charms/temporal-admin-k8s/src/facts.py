@@ -83,42 +83,111 @@ class Image:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What stands in the databases.
+class Look:
+    """What one database is now.
 
     Attributes:
-        asked: whether they were asked; only the leader asks, once it knows where they are.
-        persistence: schema version; None where there is no schema.
-        visibility: likewise.
-        limits: of connections; None where they could not be asked.
-        problem: why they could not be asked.
+        inspection: what it says of itself; None where it cannot be asked.
+        problem: why it cannot be asked.
+        code: SQLSTATE of PostgreSQL's refusal; empty where it did not answer.
+        missing: whether PostgreSQL answers, and has no such database.
     """
 
-    asked: bool = False
-    persistence: str | None = None
-    visibility: str | None = None
-    limits: admin.ConnectionLimits | None = None
+    inspection: postgresql.Inspection | None = None
     problem: str = ''
+    code: str = ''
+    missing: bool = False
+
+    @classmethod
+    def load(cls, database: Database) -> Look:
+        """Ask a database."""
+        try:
+            return cls(postgresql.inspect(database))
+        except postgresql.Unreachable as error:
+            return cls(None, str(error), error.code, error.missing)
+
+    @property
+    def version(self) -> str | None:
+        """Of the schema; "0.0" where there is none, None where the database cannot be asked."""
+        if self.inspection is None:
+            return versions.NO_SCHEMA if self.missing else None
+        return self.inspection.schema_version or versions.NO_SCHEMA
+
+    @property
+    def state(self) -> str:
+        """What the watcher would call it (watcher/watch.go): a version, somebody's work, or the kind of a refusal."""
+        if self.inspection is None:
+            return f'!{self.code[:2]}' if self.code[:2] in _MENDABLE else '!'
+        return 'busy' if self.inspection.locked else self.version or ''
+
+
+_MENDABLE = ('28', '3D', '42', '53')
+"""Classes of SQLSTATE that tell what has to be mended: login, name, rights, too many connections."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What stands in the databases; nothing where they were not asked.
+
+    Attributes:
+        persistence: the database of workflows.
+        visibility: the database of the list of workflows.
+    """
+
+    persistence: Look | None = None
+    visibility: Look | None = None
 
     @classmethod
     def load(cls, server: Server) -> Found:
-        """Ask both databases."""
+        """Ask both databases, if they are named."""
         if not (server.persistence and server.visibility):
             return cls()
-        try:
-            persistence = postgresql.inspect(server.persistence)
-            visibility = postgresql.inspect(server.visibility)
-        except postgresql.Unreachable as error:
-            return cls(True, problem=str(error))
-        limits = admin.ConnectionLimits(persistence.allowed, visibility.allowed)
-        return cls(True, persistence.schema_version, visibility.schema_version, limits)
+        first, second = server.persistence, server.visibility
+        persistence = Look.load(first)
+        if persistence.problem and not persistence.code and _place(first) == _place(second):
+            # Nobody answers there: asking again would only take as long again.
+            return cls(persistence, Look(problem=persistence.problem))
+        return cls(persistence, Look.load(second))
+
+    @property
+    def asked(self) -> bool:
+        """Whether they were asked; only the leader asks, once it knows where they are."""
+        return self.persistence is not None
+
+    @property
+    def looks(self) -> dict[str, Look]:
+        """Both, by the names that they have in all that is written."""
+        pair = {'persistence': self.persistence, 'visibility': self.visibility}
+        return {name: look for name, look in pair.items() if look}
+
+    @property
+    def inspections(self) -> tuple[postgresql.Inspection, postgresql.Inspection] | None:
+        """Both, if both could be asked."""
+        if not (self.persistence and self.visibility):
+            return None
+        pair = self.persistence.inspection, self.visibility.inspection
+        return (pair[0], pair[1]) if pair[0] and pair[1] else None
 
     @property
     def versions(self) -> versions.SchemaVersions | None:
-        """Both, if both have a schema."""
-        if self.persistence is None or self.visibility is None:
-            return None
-        return versions.SchemaVersions(self.persistence, self.visibility)
+        """Of both schemas, "0.0" where there is none; None unless both are known."""
+        pair = [look.version for look in self.looks.values()]
+        return versions.SchemaVersions(*pair) if pair and None not in pair else None  # type: ignore[arg-type]
+
+    @property
+    def limits(self) -> admin.ConnectionLimits | None:
+        """Of connections."""
+        pair = self.inspections
+        return admin.ConnectionLimits(pair[0].allowed, pair[1].allowed) if pair else None
+
+    @property
+    def shards(self) -> int | None:
+        """The number of history shards that the cluster was first started with."""
+        return self.persistence.inspection.shards if self.persistence and self.persistence.inspection else None
+
+
+def _place(database: Database) -> tuple[str, int]:
+    return database.endpoint.host, database.endpoint.port
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +197,7 @@ class Facts:
     Attributes:
         app: this application's name.
         leader: whether this unit speaks for it, and works on the databases.
+        told: what this application last told the server; None where it has told nothing, or this unit does not lead.
     """
 
     app: str
@@ -135,16 +205,19 @@ class Facts:
     server: Server
     image: Image
     found: Found
+    told: admin.Schema | None = None
 
     @classmethod
     def load(cls, charm: ops.CharmBase, secrets: SecretCache) -> Facts:
         """Read every source once."""
         leader = charm.unit.is_leader()
         server = Server.load(charm.model, secrets)
+        relation = relation_of(charm.model) if leader else None
         return cls(
             app=charm.app.name,
             leader=leader,
             server=server,
             image=Image.load(charm.unit.get_container(CONTAINER)),
             found=Found.load(server) if leader else Found(),
+            told=admin.Schema.load(relation.data[charm.app]) if relation else None,
         )

@@ -1,30 +1,26 @@
-"""From facts to what is to be done to the schema, what the server is told, and the status. Pure."""
+"""From facts to what is to be done to the schema, what the server is told, and what the watcher is told. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+from typing import Any
 
 import ops
 from temporal_charms import admin, versions
 from temporal_charms.conditions import Condition, first_unmet
 from temporal_charms.databases import Database
+from temporal_charms.workload import File
 
-from facts import Facts, Found
+import conditions
+from conditions import CONDITIONS, Step
+from facts import Facts
 
+FOLDER = '/etc/temporal-charm'
+DATABASES_FILE, KNOWN_FILE = f'{FOLDER}/databases.json', f'{FOLDER}/known.json'
 
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One run of temporal-sql-tool.
-
-    Attributes:
-        command: `setup-schema` makes the tables that hold versions, `update-schema` everything else.
-        schema: the name of the schema that the tool carries.
-        database: to work on.
-    """
-
-    command: str
-    schema: str
-    database: Database
+_AT_ONCE, _LATER = 1, 60
+"""Seconds until the watcher wakes the charm whatever it sees: to go on, and to try again what failed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,99 +29,94 @@ class Plan:
 
     Attributes:
         unmet: the first condition that keeps the charm from working on the schema; None if nothing does.
-        steps: to be run, in this order.
+        steps: to be done now.
+        todo: to be done now or, if a condition is unmet, later.
+        watches: whether the watcher is to run: on the leader, as soon as the databases are named.
+        files: what the watcher and the migrations read to log in.
     """
 
     unmet: Condition[Facts] | None
     steps: tuple[Step, ...]
-
-
-def _image_sentence(facts: Facts) -> str:
-    remedy = f'juju attach-resource {facts.app} temporal-admin-image=IMAGE'
-    if facts.image.version is None:
-        return f'temporal-admin-image has no temporal-sql-tool: {remedy}'
-    wanted = facts.server.request.server_version if facts.server.request else versions.SUPPORTED
-    who = facts.server.app or 'this charm'
-    return f'temporal-admin-image is {facts.image.version_text}, {who} needs {wanted}: {remedy}'
-
-
-def _image_suffices(facts: Facts) -> bool:
-    """Whether the tool carries the schema that the server needs; its own version must be a supported one."""
-    carried = versions.required_schema(facts.image.version) if facts.image.version else None
-    if carried is None or facts.server.request is None:
-        return carried is not None
-    wanted = versions.parse(facts.server.request.server_version)
-    needed = versions.required_schema(wanted) if wanted else None
-    return needed is not None and versions.at_least(carried, needed)
-
-
-CONDITIONS: tuple[Condition[Facts], ...] = (
-    Condition(
-        'admin-relation',
-        lambda facts: bool(facts.server.app),
-        lambda facts: ops.BlockedStatus(f'no server: juju integrate {facts.app}:admin temporal-k8s:admin'),
-    ),
-    Condition(
-        'container',
-        lambda facts: facts.image.reachable,
-        lambda facts: ops.WaitingStatus('waiting for the container to start'),
-    ),
-    Condition('image', _image_suffices, lambda facts: ops.BlockedStatus(_image_sentence(facts))),
-    Condition(
-        'databases',
-        lambda facts: not facts.leader or facts.found.asked,
-        lambda facts: ops.WaitingStatus(f'waiting for {facts.server.app} to name its databases'),
-    ),
-    Condition(
-        'reachable',
-        lambda facts: not facts.found.problem,
-        lambda facts: ops.WaitingStatus(facts.found.problem),
-    ),
-)
+    todo: tuple[Step, ...]
+    watches: bool
+    files: tuple[File, ...]
 
 
 def make(facts: Facts) -> Plan:
     """Decide."""
     unmet = first_unmet(CONDITIONS, facts)
-    steps = () if unmet or not facts.leader else tuple(_steps(facts))
-    return Plan(unmet, steps)
+    todo = conditions.steps(facts) if facts.leader else ()
+    watches = facts.leader and facts.found.asked and facts.image.reachable
+    return Plan(unmet, () if unmet else todo, todo, watches, _files(facts) if watches else ())
 
 
-def _steps(facts: Facts) -> list[Step]:
-    assert facts.image.version and facts.server.persistence and facts.server.visibility
-    carried = versions.required_schema(facts.image.version)
-    assert carried is not None
-    steps = []
-    for found, newest, database, name in (
-        (facts.found.persistence, carried.persistence, facts.server.persistence, 'temporal'),
-        (facts.found.visibility, carried.visibility, facts.server.visibility, 'visibility'),
-    ):
-        if found is None:
-            steps.append(Step('setup-schema', f'postgresql/v12/{name}', database))
-        if (versions.parse(found or '0.0') or ()) < (versions.parse(newest) or ()):
-            steps.append(Step('update-schema', f'postgresql/v12/{name}', database))
-    return steps
+def _files(facts: Facts) -> tuple[File, ...]:
+    """How to log in: a file that only root reads, and authorities that the tool reads, too."""
+    content, authorities = {}, []
+    for name, database in (('persistence', facts.server.persistence), ('visibility', facts.server.visibility)):
+        assert database
+        content[name] = _login(database)
+        if database.endpoint.ca:
+            content[name]['ca-file'] = f'{FOLDER}/{name}-ca.pem'
+            authorities.append(File(f'{FOLDER}/{name}-ca.pem', database.endpoint.ca))
+    return *authorities, File(DATABASES_FILE, json.dumps(content), 0o600, owner=0)
 
 
-def answer(facts: Facts, found: Found, failure: str) -> admin.Schema | None:
-    """What the leader tells the server.
+def _login(database: Database) -> dict[str, Any]:
+    login = dataclasses.asdict(database.endpoint)
+    return login | {'user': database.username, 'password': database.password}
+
+
+def known(facts: Facts, after: Plan, failure: str) -> File:
+    """What the watcher compares with: it wakes the charm when it sees something else.
 
     Args:
-        facts: as before the steps.
-        found: as read after them.
-        failure: of a step, if one failed.
-
-    Returns:
-        None while there is nothing to be said.
+        facts: as after the migration.
+        after: the plan made of them.
+        failure: of the migration, if it failed.
     """
-    request = facts.server.request
+    name = after.unmet.name if after.unmet else ''
+    again = 0
+    if failure or name in ('rights', 'extension'):
+        # Nothing that the watcher looks at tells when that is mended.
+        again = _LATER
+    elif name == 'went-back' or after.steps:
+        again = _AT_ONCE
+    states = {name: look.state for name, look in facts.found.looks.items()}
+    return File(KNOWN_FILE, json.dumps({'states': states, 'again': again}), owner=0)
+
+
+def answer(facts: Facts, unmet: Condition[Facts] | None, failure: str) -> admin.Schema | None:
+    """What the leader tells the server; None while there is nothing to be said.
+
+    Args:
+        facts: as after the migration.
+        unmet: the first condition that is unmet then.
+        failure: of the migration, if it failed.
+    """
+    request, found, least = facts.server.request, facts.found, conditions.needed(facts)
     if request is None:
         return None
-    of = request.fingerprint
-    if failure:
-        return admin.Schema(admin.FAILED, found.versions, of, failure, found.limits)
-    if not _image_suffices(facts) and facts.image.reachable:
-        return admin.Schema(admin.FAILED, found.versions, of, _image_sentence(facts), found.limits)
-    if found.versions is None:
+    told = facts.told if facts.told and facts.told.of == request.fingerprint else None
+    status = unmet.status(facts) if unmet else None
+    reason = failure or (status.message if isinstance(status, ops.BlockedStatus) else '')
+    if told and found.versions is None and not any(look.missing for look in found.looks.values()):
+        # A server that runs is not to stop because PostgreSQL is away: what was said holds until the schema is read.
+        return told
+    if found.versions and least and versions.at_least(found.versions, least) and not conditions.schema_sentence(facts):
+        # Whatever keeps this charm from working on the schema: the server can work with it.
+        word = admin.READY
+    elif reason:
+        word = admin.FAILED
+    elif told or any(look.state == 'busy' for look in found.looks.values()):
+        word = admin.MIGRATING
+    else:
         return None
-    return admin.Schema(admin.READY, found.versions, of, limits=found.limits)
+    return admin.Schema(
+        word,
+        found.versions,
+        request.fingerprint,
+        reason if word == admin.FAILED else '',
+        found.limits,
+        found.shards,
+    )

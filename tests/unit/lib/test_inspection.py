@@ -17,7 +17,7 @@ DATABASE = Database(Endpoint('pg', 5432, "temp'oral"), 'user', 'hush')
 class Connection:
     """A connection of pg8000 that answers as told."""
 
-    server: object = ['16.9 (Ubuntu)', 97, 12, -1, 3, -1, 7]
+    server: object = ['16.9 (Ubuntu)', False, True, True, 97, 12, -1, 3, -1, 7]
     answer: object = ()
     metadata: object = ()
     refusal: Exception | None = None
@@ -58,7 +58,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[Connection]:
 @pytest.mark.parametrize(
     ('answer', 'version'),
     [
-        ([['1.19', False]], '1.19'),
+        ([['1.19', '1.0', False]], '1.19'),
         ([], None),
         (DatabaseError({'C': '42P01', 'M': 'relation "schema_version" does not exist'}), None),
     ],
@@ -66,13 +66,22 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[Connection]:
 def test_given_a_database_when_asked_then_it_tells_all_by_one_connection_and_two_questions(server, answer, version):
     server.answer = answer
 
-    assert postgresql.inspect(DATABASE) == postgresql.Inspection('16.9', False, 97, 12, version)
+    oldest = '1.0' if version else None
+    assert postgresql.inspect(DATABASE) == postgresql.Inspection('16.9', False, 97, 12, version, None, oldest)
     assert server.opened['password'] == 'hush'
     assert server.opened['ssl_context'] is False
     assert server.opened['host'] == '10.0.0.5'
     assert len(server.asked) == 3
     assert server.asked[1].strip().endswith("= 'temp''oral'")
     assert server.asked[2] == 'closed'
+
+
+def test_given_somebody_at_work_and_a_login_without_rights_when_asked_then_it_tells(server):
+    server.server = ['16.9', True, False, False, 97, 12, -1, 3, -1, 7]
+
+    found = postgresql.inspect(DATABASE)
+
+    assert (found.locked, found.creates, found.extends) == (True, False, False)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +96,7 @@ def test_given_a_database_when_asked_then_it_tells_all_by_one_connection_and_two
     ],
 )
 def test_given_a_database_of_workflows_when_asked_then_it_tells_the_shard_count(server, data, shards):
-    server.answer = [['1.19', True]]
+    server.answer = [['1.19', '1.0', True]]
     server.metadata = [[data]] if data is not None else []
 
     assert postgresql.inspect(DATABASE).shards == shards
@@ -103,7 +112,7 @@ def test_given_a_database_of_workflows_when_asked_then_it_tells_the_shard_count(
     ],
 )
 def test_given_limits_of_the_role_and_the_database_when_asked_then_the_lowest_counts(server, numbers, allowed, used):
-    server.server = ['16.9', *numbers]
+    server.server = ['16.9', False, True, True, *numbers]
 
     found = postgresql.inspect(DATABASE)
 
@@ -144,7 +153,7 @@ def test_given_a_database_that_was_dropped_then_the_sentence_says_so(server):
 
 @pytest.mark.parametrize('known', [True, False])
 def test_given_tls_then_the_certificate_is_verified_where_its_authority_is_known(server, known):
-    server.answer = [['1.19', False]]
+    server.answer = [['1.19', '1.0', False]]
     ca = trustme.CA().cert_pem.bytes().decode() if known else ''
 
     found = postgresql.inspect(Database(Endpoint('pg', 5432, 'temporal', tls=True, ca=ca), 'user', 'hush'))

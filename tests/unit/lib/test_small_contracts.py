@@ -50,6 +50,51 @@ def test_given_a_schema_then_it_suffices_if_no_part_is_older(found, enough):
     assert versions.at_least(SchemaVersions(*found), SchemaVersions('1.19', '1.14')) is enough
 
 
+@pytest.mark.parametrize(
+    ('version', 'found', 'oldest', 'reason'),
+    [
+        ((1, 32, 2), ('1.19', '1.14'), None, ''),
+        ((1, 31, 2), ('1.18', '1.14'), ('9.9', '9.9'), ''),
+        ((1, 32, 2), ('1.20', '1.14'), ('1.0', '0.1'), ''),
+        ((1, 31, 2), ('1.20', '1.14'), ('1.0', '0.1'), 'of a release more than one minor after 1.31.2'),
+        ((1, 32, 2), ('1.20', '1.14'), ('1.20', '0.1'), 'serves nothing older than 1.20 and 0.1'),
+        ((1, 30, 1), ('1.20', '1.14'), None, ''),
+    ],
+)
+def test_given_a_schema_that_is_newer_then_it_is_refused_where_a_server_cannot_work_with_it(
+    version, found, oldest, reason
+):
+    said = versions.too_new(version, SchemaVersions(*found), SchemaVersions(*oldest) if oldest else None)
+
+    assert bool(said) == bool(reason)
+    assert said.endswith(reason)
+
+
+@pytest.mark.parametrize(
+    ('from_', 'to', 'sentence'),
+    [
+        ('1.31.2', '1.31.2', ''),
+        ('1.31.0', '1.31.5', ''),
+        ('1.31.2', '1.31.0', ''),
+        ('1.31.2', '1.32.2', ''),
+        ('1.32.2', '1.31.2', ''),
+        ('1.24.0', '1.24.1', ''),
+        ('1.30.1', '1.32.2', 'Temporal goes one minor at a time, not from 1.30.1 to 1.32.2: go to 1.31 first'),
+        ('1.31.2', '2.0.0', 'Temporal goes one minor at a time, not from 1.31.2 to 2.0.0: go to 1.32 first'),
+        ('1.32.2', '1.30.1', 'Temporal goes back by one minor at most, not from 1.32.2 to 1.30.1'),
+        ('1.20.4', '1.21.0', 'Temporal 1.21.0 is known to be broken: take 1.21.2 or later'),
+        ('1.20.4', '1.21.1', 'Temporal 1.21.1 is known to be broken: take 1.21.2 or later'),
+        ('1.23.1', '1.24.0', 'Temporal 1.24.0 is known to be broken: take 1.24.1 or later'),
+        ('1.26.2', '1.27.0', 'Temporal 1.27.0 is known to be broken: take 1.27.1 or later'),
+    ],
+)
+def test_given_two_versions_then_one_may_follow_the_other_or_a_sentence_says_why_not(from_, to, sentence):
+    before, after = versions.parse(from_), versions.parse(to)
+    assert before and after
+
+    assert versions.check_upgrade(before, after) == sentence
+
+
 @pytest.mark.parametrize('frontend', [Frontend('h', 7233), Frontend('h', 7233, tls=True, ca='PEM')])
 def test_given_host_info_when_dumped_and_loaded_then_it_is_the_same(frontend):
     assert host_info.load(host_info.dump(frontend)) == frontend

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 from ops import testing
 from temporal_charms import postgresql
 from world import Databases
 
 from charm import TemporalAdminCharm
+from workload import Workload
 
 
 @pytest.fixture
 def databases(monkeypatch: pytest.MonkeyPatch) -> Databases:
-    """Empty databases; ops.testing has no PostgreSQL to ask."""
+    """Empty databases, which a migration fills; ops.testing has no PostgreSQL to ask."""
     fake = Databases({'temporal': None, 'temporal_visibility': None})
     monkeypatch.setattr(postgresql, 'inspect', fake.inspect)
+    migrate = Workload.migrate
+
+    def migrated(self, steps) -> None:
+        migrate(self, steps)
+        fake.migrate(steps)
+
+    monkeypatch.setattr(Workload, 'migrate', migrated)
     return fake
+
+
+@pytest.fixture(autouse=True)
+def program(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """The program for the container, which only a packed charm has."""
+    path = tmp_path / 'temporal-schema'
+    path.write_bytes(b'ELF')
+    monkeypatch.setattr('workload._PROGRAM', path)
 
 
 @pytest.fixture

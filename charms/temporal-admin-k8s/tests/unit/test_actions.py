@@ -6,13 +6,17 @@ import dataclasses
 
 import pytest
 from ops import testing
-from world import REQUEST, container, relation, state
+from temporal_charms.admin import Frontend
+from world import PASSWORD, REQUEST, container, relation, state
 
+import tools
 from workload import Workload
 
+ADDRESS = 'temporal-k8s.m.svc.cluster.local:7233'
 
-def _run(ctx, action: str, arguments: str, world: testing.State) -> dict:
-    ctx.run(ctx.on.action(action, params={'args': arguments}), world)
+
+def _run(ctx, action: str, arguments: str, world: testing.State, timeout: int = 60) -> dict:
+    ctx.run(ctx.on.action(action, params={'args': arguments, 'timeout': timeout}), world)
     return ctx.action_results or {}
 
 
@@ -24,14 +28,80 @@ def test_given_arguments_then_the_tool_gets_them_as_a_shell_would_give_them(ctx,
     tool = testing.Exec([program], stdout='done', stderr='note')
     arguments = '--ns default namespace register -rd 3 --input \'{"a": "b c"}\''
 
-    results = _run(ctx, action, arguments, state(containers={container(tool)}))
+    results = _run(ctx, action, arguments, state(containers={container(tool)}), timeout=5)
 
     ran = ctx.exec_history['temporal-admin'][-1]
     assert ran.command == [
         program, '--ns', 'default', 'namespace', 'register', '-rd', '3', '--input', '{"a": "b c"}',
     ]  # fmt: skip
-    assert ran.environment == {variable: 'temporal-k8s.m.svc.cluster.local:7233'}
-    assert results == {'output': 'done', 'messages': 'note'}
+    assert ran.environment == {variable: ADDRESS}
+    assert (ran.user, ran.timeout) == ('temporal', 5)
+    assert results == {'output': 'done', 'messages': 'note', 'status': 0}
+
+
+@pytest.mark.parametrize('ca', ['', 'PEM'])
+@pytest.mark.parametrize(
+    ('action', 'program', 'expected', 'authority'),
+    [
+        (
+            'tctl',
+            'tctl',
+            {'TEMPORAL_CLI_ADDRESS': 'f:7', 'TEMPORAL_CLI_TLS_SERVER_NAME': 'f'},
+            'TEMPORAL_CLI_TLS_CA',
+        ),
+        (
+            'cli',
+            'temporal',
+            {'TEMPORAL_ADDRESS': 'f:7', 'TEMPORAL_TLS': 'true'},
+            'TEMPORAL_TLS_SERVER_CA_CERT_PATH',
+        ),
+    ],
+)
+def test_given_a_frontend_with_tls_then_the_tool_verifies_it(ctx, action, program, expected, authority, ca):
+    request = dataclasses.replace(REQUEST, frontend=Frontend('f', 7, tls=True, ca=ca))
+    world = state(containers={container(testing.Exec([program]))}, relations=[relation(request)])
+
+    out = ctx.run(ctx.on.action(action, params={'args': 'x', 'timeout': 60}), world)
+
+    file = '/etc/temporal-charm/frontend-ca.pem'
+    assert ctx.exec_history['temporal-admin'][-1].environment == expected | ({authority: file} if ca else {})
+    if ca:
+        assert (out.get_container('temporal-admin').get_filesystem(ctx) / file[1:]).read_text() == ca
+
+
+def test_given_much_output_then_it_is_cut_with_a_note(ctx):
+    tool = testing.Exec(['temporal'], stdout='é' * 40_000, stderr='x' * 60_000 + '\nlast', return_code=1)
+
+    with pytest.raises(testing.ActionFailed, match='last'):
+        _run(ctx, 'cli', 'x', state(containers={container(tool)}))
+
+    results = ctx.action_results or {}
+    assert results['status'] == 1
+    assert results['output'] == 'é' * 30_000
+    assert results['output-note'].startswith('cut: the first 60000 of 80000 bytes')
+    assert len(results['messages']) == tools.MOST
+    assert results['messages'].endswith('last')
+    assert results['messages-note'].startswith('cut: the last 60000 of 60005 bytes')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'secret'),
+    [
+        ('x', PASSWORD),
+        ('--api-key hush-hush list', 'hush-hush'),
+        ('--api-key=hush-hush list', 'hush-hush'),
+        ('--grpc-meta "authorization=Bearer hush-hush" list', 'hush-hush'),
+        ('--auth hush-hush', 'hush-hush'),
+    ],
+)
+def test_given_a_tool_that_repeats_a_secret_then_no_result_holds_it(ctx, arguments, secret):
+    tool = testing.Exec(['tctl'], stdout=f'a {secret} b', stderr=f'Error: {secret}', return_code=1)
+
+    with pytest.raises(testing.ActionFailed) as failure:
+        _run(ctx, 'tctl', arguments, state(containers={container(tool)}))
+
+    assert secret not in str(ctx.action_results)
+    assert failure.value.message == 'tctl ended with status 1: Error: ***'
 
 
 @pytest.mark.parametrize(
@@ -66,6 +136,14 @@ def test_given_something_wrong_then_the_action_fails_with_one_sentence(ctx, argu
         _run(ctx, 'tctl', arguments, state(**changes))
 
     assert failure.value.message == sentence
+
+
+@pytest.mark.parametrize('timeout', [0, 601])
+def test_given_a_timeout_out_of_bounds_then_the_action_names_them(ctx, timeout):
+    with pytest.raises(testing.ActionFailed) as failure:
+        _run(ctx, 'tctl', 'x', state(), timeout)
+
+    assert failure.value.message == f'timeout must be between 1 and 600 seconds, not {timeout}'
 
 
 def test_given_an_image_without_tctl_then_the_action_says_so(ctx, monkeypatch):

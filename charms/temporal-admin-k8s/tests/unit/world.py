@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Iterable
 from typing import Any
 
 from ops import testing
 from temporal_charms import admin, postgresql
 from temporal_charms.databases import Database, Endpoint
+
+from conditions import Step
 
 PASSWORD = "p&s'w%rd"
 SECRET = testing.Secret(
@@ -27,29 +31,56 @@ REQUEST = admin.Request(
 )
 
 
+TOOL = ['/usr/local/bin/temporal-schema', 'run', '--databases', '/etc/temporal-charm/databases.json']
+
+
 @dataclasses.dataclass
 class Databases:
-    """What stands in the databases, by name; the tool's `update-schema` brings them to the newest version."""
+    """What stands in the databases, by name; a migration brings them to the newest version.
+
+    Attributes:
+        versions: of the schemas; None where there is none.
+        refusals: why databases cannot be asked, by name.
+        changes: to what else a database says of itself, by name.
+        stuck: whether migrations change nothing.
+    """
 
     versions: dict[str, str | None]
-    problem: str = ''
+    refusals: dict[str, postgresql.Unreachable] = dataclasses.field(default_factory=dict)
+    changes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    stuck: bool = False
+
+    def refuse(self, sentence: str, code: str = '', *names: str) -> None:
+        """Let databases refuse to be asked; both if none is named."""
+        self.refusals = dict.fromkeys(names or self.versions, postgresql.Unreachable(sentence, code))
 
     def inspect(self, database: Database) -> postgresql.Inspection:
         """What `postgresql.inspect` would find."""
-        if self.problem:
-            raise postgresql.Unreachable(self.problem)
-        return postgresql.Inspection('15.18', False, 97, 5, self.versions[database.endpoint.name])
+        name = database.endpoint.name
+        if name in self.refusals:
+            raise self.refusals[name]
+        found = postgresql.Inspection('15.18', False, 97, 5, self.versions[name], 512, '0.1')
+        return dataclasses.replace(found, **self.changes.get(name, {}))
+
+    def migrate(self, steps: Iterable[Step]) -> None:
+        """What temporal-sql-tool would do."""
+        if not self.stuck:
+            self.versions |= {step.database.endpoint.name: step.target for step in steps}
 
 
-def container(*execs: testing.Exec, version: str = '1.32.2', can_connect: bool = True) -> testing.Container:
+def run(*reports: dict[str, str], status: int = 0, messages: str = '') -> testing.Exec:
+    """A migration that ends like this."""
+    return testing.Exec(TOOL, return_code=status, stdout=json.dumps(reports), stderr=messages)
+
+
+def container(*execs: testing.Exec, version: str = '1.32.2', **changes: Any) -> testing.Container:
     """The container, with a schema tool of this version; none if it is empty."""
     tool = testing.Exec(['temporal-sql-tool', '--version'], stdout=f'temporal-sql-tool version {version}')
     if not version:
         tool = testing.Exec(['temporal-sql-tool', '--version'], return_code=127)
-    steps = [testing.Exec(['temporal-sql-tool', name]) for name in ('setup-schema', 'update-schema')]
     given = {tuple(e.command_prefix) for e in execs}
-    usual = [e for e in (tool, *steps) if tuple(e.command_prefix) not in given]
-    return testing.Container('temporal-admin', can_connect=can_connect, execs={*usual, *execs})
+    usual = [e for e in (tool, run()) if tuple(e.command_prefix) not in given]
+    return testing.Container('temporal-admin', execs={*usual, *execs}, **{'can_connect': True, **changes})
 
 
 def relation(request: admin.Request | None = REQUEST, **changes: Any) -> testing.Relation:

@@ -1,0 +1,152 @@
+"""The action `preflight`: what is checked before a schema is worked on, by name, each with its result and a remedy.
+
+The checks are the charm's conditions, in their order, and what a status does not tell: so the first that fails is what
+the status says. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import ops
+
+import conditions
+from facts import Facts, Found
+
+PASSED, FAILED, SKIPPED = 'passed', 'failed', 'skipped'
+
+_SPARE = 3
+"""Connections that a migration takes: for its lock, for the tool, and for what has to be prepared."""
+
+REMEDIES = {
+    'admin-relation': 'juju integrate this application with the server, endpoint admin on both sides',
+    'container': 'wait; if it lasts, see kubectl describe pod',
+    'image': "juju attach-resource an image of Temporal's admin tools, of the server's version or newer",
+    'databases': 'wait until the server has its databases; juju status shows what it waits for',
+    'persistence': 'see that PostgreSQL runs, is reachable from here, and knows this login and this database',
+    'visibility': 'see that PostgreSQL runs, is reachable from here, and knows this login and this database',
+    'schema': 'run a newer server and newer admin tools, or restore the databases of this one',
+    'rights': 'GRANT CREATE ON SCHEMA public TO the role, in the database named',
+    'extension': 'juju config of PostgreSQL: enable the plugin btree_gin; or CREATE EXTENSION btree_gin as a superuser',
+    'lock': 'wait: another unit or an earlier hook is at work',
+    'went-back': 'wait: the server stops first',
+    'migration': 'see juju debug-log for what the tool said; it is tried again every minute',
+    'tls': 'give PostgreSQL a certificate of an authority that its relation names',
+    'connections': 'raise max_connections of PostgreSQL, or lower the pools of the server',
+}
+
+
+_NEEDED: dict[str, set[str]] = {
+    'admin-relation': set(),
+    'container': set(),
+    'image': set(),
+    'databases': {'admin-relation'},
+    'persistence': {'databases'},
+    'visibility': {'databases'},
+}
+_ALL = {'databases', 'persistence', 'visibility'}
+"""Which checks have to pass first: these, for what is not named."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Attributes:
+        name: of the condition, or of what else is checked.
+        result: `passed`, `failed` or `skipped`, where an earlier one has to pass first.
+        detail: what was found.
+        remedy: what to do; empty unless it failed.
+    """
+
+    name: str
+    result: str
+    detail: str = ''
+    remedy: str = ''
+
+
+def checks(facts: Facts) -> list[Check]:
+    """All checks, in the order in which a status would name them.
+
+    Args:
+        facts: with what stands in the databases, whether this unit leads or not.
+    """
+    found, details = [], _details(facts)
+    failed: set[str] = set()
+    for condition in conditions.CONDITIONS:
+        if failed & _NEEDED.get(condition.name, _ALL):
+            found.append(Check(condition.name, SKIPPED))
+        elif condition.met(facts):
+            found.append(Check(condition.name, PASSED, details.get(condition.name, '')))
+            continue
+        else:
+            message = condition.status(facts).message
+            found.append(Check(condition.name, FAILED, message, REMEDIES[condition.name]))
+        failed.add(condition.name)
+    told = facts.told.reason if facts.told and conditions.steps(facts) else ''
+    return [*found, _check('migration', told, not told), *_more(facts)]
+
+
+def _details(facts: Facts) -> dict[str, str]:
+    """What is worth saying of conditions that are met."""
+    wanted, found = conditions.needed(facts), facts.found.versions
+    details = {'admin-relation': facts.server.app, 'image': facts.image.version_text}
+    for name, look in facts.found.looks.items():
+        if look.inspection:
+            details[name] = f'PostgreSQL {look.inspection.server_version}'
+    if wanted and found:
+        todo = conditions.steps(facts)
+        needs = f'needed {wanted.persistence} and {wanted.visibility}'
+        doing = f'; to be migrated: {", ".join(map(str, todo))}' if todo else ''
+        details['schema'] = f'found {found.persistence} and {found.visibility}, {needs}{doing}'
+    return details
+
+
+def _more(facts: Facts) -> list[Check]:
+    """What is checked besides conditions."""
+    pair = facts.found.inspections
+    if not pair:
+        return [Check('tls', SKIPPED), Check('connections', SKIPPED)]
+    tls, connections, scarce = [], [], False
+    for name, inspection, database in zip(
+        ('persistence', 'visibility'), pair, (facts.server.persistence, facts.server.visibility), strict=True
+    ):
+        authority = database.endpoint.ca if database else ''
+        tls.append(f'{name}: {_tls(encrypted=inspection.tls, verified=bool(authority))}')
+        connections.append(f'{name}: {inspection.used} of {inspection.allowed} used')
+        scarce |= inspection.allowed - inspection.used < _SPARE
+    unverified = any('not verified' in text for text in tls)
+    return [_check('tls', '; '.join(tls), not unverified), _check('connections', '; '.join(connections), not scarce)]
+
+
+def _tls(*, encrypted: bool, verified: bool) -> str:
+    if not encrypted:
+        return 'not asked for by the relation'
+    return 'verified' if verified else 'encrypted, but not verified, since no authority is named'
+
+
+def _check(name: str, detail: str, passed: bool) -> Check:
+    return Check(name, PASSED, detail) if passed else Check(name, FAILED, detail, REMEDIES[name])
+
+
+def run(event: ops.ActionEvent, facts: Facts) -> None:
+    """Answer the action."""
+    if not facts.found.asked:
+        facts = dataclasses.replace(facts, found=Found.load(facts.server))
+    found = checks(facts)
+    failed = [check for check in found if check.result == FAILED]
+    if event.params['format'] == 'json':
+        text = json.dumps([dataclasses.asdict(check) for check in found])
+    else:
+        text = '\n'.join(_line(check) for check in found)
+    event.set_results({'result': FAILED if failed else PASSED, 'checks': text})
+    if failed:
+        event.fail(f'{failed[0].name}: {failed[0].detail}')
+
+
+def _line(check: Check) -> str:
+    parts = [f'{check.name:<15}{check.result:<8}{check.detail}'.rstrip()]
+    if check.remedy:
+        parts.append(f'{"":<15}remedy: {check.remedy}')
+    return '\n'.join(parts)

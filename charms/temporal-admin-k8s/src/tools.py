@@ -1,0 +1,130 @@
+"""The actions `tctl` and `cli`: one command of Temporal's tools against the related server, as a shell would run it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import ops
+from temporal_charms.admin import Frontend
+from temporal_charms.workload import File
+
+from facts import Facts
+from plan import FOLDER
+from workload import Workload, last_line
+
+MOST = 60_000
+"""Bytes of output, and of messages, that an action returns: Juju takes each as one argument of a command."""
+
+SHORTEST, LONGEST = 1, 600
+"""Seconds that `timeout` may be: no other hook runs meanwhile."""
+
+_CA_FILE = f'{FOLDER}/frontend-ca.pem'
+_SHORTEST_SECRET = 4
+_SECRET = re.compile(r'-{1,2}[\w-]*(?:key|token|auth|password|secret|meta)[\w-]*')
+
+
+def run(event: ops.ActionEvent, program: str, facts: Facts, workload: Workload) -> None:
+    """Run a tool and give back what it says; whatever goes wrong is one sentence."""
+    try:
+        frontend, arguments, timeout = _frontend(facts), _arguments(event.params['args']), _timeout(event.params)
+        if frontend.ca:
+            workload.write([File(_CA_FILE, frontend.ca)])
+        output = workload.run([program, *arguments], environment(program, frontend), timeout=timeout)
+    except (ValueError, FileNotFoundError, TimeoutError) as error:
+        event.fail(str(error))
+        return
+    secrets = _secrets(facts, arguments)
+    stdout, stderr = _redacted(output.stdout, secrets), _redacted(output.stderr, secrets)
+    # Of messages the last ones say why a tool failed.
+    event.set_results({'status': output.status, **cut('output', stdout), **cut('messages', stderr, end=True)})
+    if output.status != 0:
+        event.fail(f'{program} ended with status {output.status}: {last_line(stderr or stdout)}')
+
+
+def _frontend(facts: Facts) -> Frontend:
+    """Where to go.
+
+    Raises:
+        ValueError: when nothing can be run yet.
+    """
+    server = facts.server
+    if not facts.image.reachable:
+        raise ValueError('the container has not started yet: try again in a moment')
+    if not server.app:
+        raise ValueError(f'no server: juju integrate {facts.app}:admin temporal-k8s:admin')
+    if server.frontend is None:
+        raise ValueError(f'{server.app} has not said yet where it answers: try again when it is active')
+    return server.frontend
+
+
+def _arguments(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f'args cannot be split as a shell would: {error}') from error
+
+
+def _timeout(params: Mapping[str, Any]) -> float:
+    seconds = params['timeout']
+    if not SHORTEST <= seconds <= LONGEST:
+        raise ValueError(f'timeout must be between {SHORTEST} and {LONGEST} seconds, not {seconds}')
+    return float(seconds)
+
+
+def environment(program: str, frontend: Frontend) -> dict[str, str]:
+    """What tells a tool where to go; arguments of the same meaning take precedence."""
+    if program == 'tctl':
+        variables = {'TEMPORAL_CLI_ADDRESS': frontend.address}
+        if frontend.tls:
+            # It has no switch for TLS; one of these turns it on.
+            variables['TEMPORAL_CLI_TLS_SERVER_NAME'] = frontend.host
+        if frontend.tls and frontend.ca:
+            variables['TEMPORAL_CLI_TLS_CA'] = _CA_FILE
+        return variables
+    variables = {'TEMPORAL_ADDRESS': frontend.address}
+    if frontend.tls:
+        variables['TEMPORAL_TLS'] = 'true'
+    if frontend.tls and frontend.ca:
+        variables['TEMPORAL_TLS_SERVER_CA_CERT_PATH'] = _CA_FILE
+    return variables
+
+
+def cut(key: str, text: str, *, end: bool = False) -> dict[str, str]:
+    """A text as a result of an action, with a note where it is too long for one.
+
+    Args:
+        key: of the result.
+        text: of any length.
+        end: whether the end is worth more than the beginning.
+    """
+    whole = text.encode()
+    if not whole:
+        return {}
+    if len(whole) <= MOST:
+        return {key: text}
+    kept = whole[-MOST:] if end else whole[:MOST]
+    which = 'last' if end else 'first'
+    note = f'cut: the {which} {MOST} of {len(whole)} bytes; ask for less, or run the tool with kubectl exec'
+    return {key: kept.decode(errors='ignore'), f'{key}-note': note}
+
+
+def _secrets(facts: Facts, arguments: list[str]) -> set[str]:
+    """What no result may hold: the databases' passwords, and what was given as a key or a token."""
+    found = {database.password for database in (facts.server.persistence, facts.server.visibility) if database}
+    for name, value in itertools.zip_longest(arguments, arguments[1:], fillvalue=''):
+        option, _, own = name.partition('=')
+        if _SECRET.fullmatch(option):
+            given = own or value
+            # Metadata is NAME=VALUE, and a value may be "Bearer TOKEN".
+            found |= {given, given.partition('=')[2], given.rpartition(' ')[2]}
+    return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
+
+
+def _redacted(text: str, secrets: set[str]) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, '***')
+    return text

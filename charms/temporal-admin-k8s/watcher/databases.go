@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// How long a login or an answer may take.
+const patience = 5 * time.Second
+
+// lockKeys name the lock under which a schema is worked on. PostgreSQL keeps such locks per database, and lets go of
+// them when the connection ends. The charm asks for the same numbers in pg_locks ("TEMP", "SCHM").
+const lockKeys = "1413827920, 1396918349"
+
+// lockHeld asks whether anybody works on the schema of this database.
+const lockHeld = `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+	AND (classid, objid) = (1413827920, 1396918349)
+	AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`
+
+// database is one of the server's databases and how to log in to it, as the charm writes it.
+type database struct {
+	Host     string `json:"host"`
+	Port     uint16 `json:"port"`
+	Name     string `json:"name"`
+	User     string `json:"user"`
+	Password string `json:"password"`
+	TLS      bool   `json:"tls"`
+	CA       string `json:"ca"`      // PEM; without it a certificate is not verified
+	CAFile   string `json:"ca-file"` // the same, for tools
+}
+
+// load reads the databases by their names, "persistence" and "visibility".
+func load(path string) (map[string]database, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var databases map[string]database
+	return databases, json.Unmarshal(content, &databases)
+}
+
+// connect logs in.
+func (d database) connect(ctx context.Context) (*pgconn.PgConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	// What is not set here would come from the environment.
+	config, err := pgconn.ParseConfig("host=localhost user=nobody sslmode=disable target_session_attrs=any")
+	if err != nil {
+		return nil, err
+	}
+	config.Host, config.Port, config.Database = d.Host, d.Port, d.Name
+	config.User, config.Password = d.User, d.Password
+	config.Fallbacks, config.RuntimeParams = nil, map[string]string{"application_name": "temporal-schema"}
+	if d.TLS {
+		config.TLSConfig = &tls.Config{ServerName: d.Host, InsecureSkipVerify: d.CA == ""}
+		if d.CA != "" {
+			config.TLSConfig.RootCAs = x509.NewCertPool()
+			if !config.TLSConfig.RootCAs.AppendCertsFromPEM([]byte(d.CA)) {
+				return nil, fmt.Errorf("the authority of %s is no certificate", d.Host)
+			}
+		}
+	}
+	return pgconn.ConnectConfig(ctx, config)
+}
+
+// ask runs statements, separated by semicolons, and returns the first value of each one's first row.
+func ask(ctx context.Context, connection *pgconn.PgConn, statements string) ([]string, error) {
+	results, err := connection.Exec(ctx, statements).ReadAll()
+	var values []string
+	for _, result := range results {
+		value := ""
+		if len(result.Rows) > 0 && len(result.Rows[0]) > 0 {
+			value = string(result.Rows[0][0])
+		}
+		values = append(values, value)
+	}
+	return values, err
+}
+
+// quick is ask for what PostgreSQL answers at once.
+func quick(ctx context.Context, connection *pgconn.PgConn, statements string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return ask(ctx, connection, statements)
+}
+
+// quote makes a string of SQL.
+func quote(text string) string {
+	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
+}
+
+// closeConnection ends a connection whatever state it is in.
+func closeConnection(connection *pgconn.PgConn) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = connection.Close(ctx)
+}
+
+// sqlstate is the code of PostgreSQL's own errors; empty for others.
+func sqlstate(err error) string {
+	var refusal *pgconn.PgError
+	if errors.As(err, &refusal) {
+		return refusal.Code
+	}
+	return ""
+}

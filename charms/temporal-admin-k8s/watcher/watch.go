@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// How often databases are asked; sooner where something is not as the charm knows it, or is to become so.
+	relaxed = 3 * time.Second
+	eager   = time.Second
+	// The charm needs some time to hear of a notice and to act.
+	grace = 5 * time.Second
+)
+
+// What a database can be seen as besides a version ("1.19"). The charm writes the same.
+const (
+	noSchema = "0.0"
+	busy     = "busy" // somebody works on the schema
+	silent   = "!"    // no answer; with the class of PostgreSQL's error where that says what to mend
+)
+
+// known is what the charm last saw.
+type known struct {
+	States map[string]string `json:"states"`
+	// Again asks for a notice every so many seconds, whatever is seen; 0 for none.
+	Again int `json:"again"`
+}
+
+// look tells what a database is now.
+func look(ctx context.Context, d database) string {
+	connection, err := d.connect(ctx)
+	if err != nil {
+		return refusal(err)
+	}
+	defer closeConnection(connection)
+	values, err := quick(ctx, connection, lockHeld+
+		"; SELECT curr_version FROM schema_version WHERE db_name = "+quote(d.Name))
+	switch {
+	case len(values) > 0 && values[0] == "t":
+		return busy
+	case sqlstate(err) == "42P01": // there is no such table
+		return noSchema
+	case err != nil:
+		return refusal(err)
+	case values[1] == "":
+		return noSchema
+	}
+	return values[1]
+}
+
+// refusal sums up why a database cannot be asked. Only what a person has to mend is told apart: login, name, rights,
+// too many connections. All else may change with every attempt.
+func refusal(err error) string {
+	code := sqlstate(err)
+	if len(code) == 5 && slices.Contains([]string{"28", "3D", "42", "53"}, code[:2]) {
+		return silent + code[:2]
+	}
+	return silent
+}
+
+// memory is what the watcher keeps from one look to the next.
+type memory struct {
+	content []byte            // of the file with what the charm knows
+	since   time.Time         // when that was new, or the charm was told since, or somebody worked on a schema
+	stirred bool              // whether it was one of the latter
+	about   map[string]string // what the charm was told of; nil if that is over
+	seen    map[string]string // the last time
+}
+
+// judge decides whether the charm has to be told, and when to look again.
+//
+// What differs has to be so twice in a row: a hook that has just changed something needs a moment to write down what it
+// saw, and an outage of a second is none. The charm is told once.
+func (m *memory) judge(now time.Time, content []byte, seen map[string]string) (tell bool, next time.Duration) {
+	var expected known
+	if err := json.Unmarshal(content, &expected); err != nil {
+		return false, eager
+	}
+	if !bytes.Equal(content, m.content) {
+		*m = memory{content: content, since: now}
+	}
+	before := m.seen
+	m.seen = seen
+	if slices.Contains(slices.Collect(maps.Values(seen)), busy) {
+		m.since, m.stirred = now, true
+		return false, eager
+	}
+	wait := time.Duration(expected.Again) * time.Second
+	if m.stirred {
+		wait = max(wait, grace)
+	}
+	if expected.Again > 0 && now.Sub(m.since) >= wait {
+		m.since, m.stirred = now, true
+		return true, eager
+	}
+	if maps.Equal(seen, expected.States) {
+		m.about = nil
+		if expected.Again > 0 || slices.ContainsFunc(slices.Collect(maps.Values(seen)), isSilent) {
+			return false, eager
+		}
+		return false, relaxed
+	}
+	if maps.Equal(seen, before) && !maps.Equal(seen, m.about) {
+		m.since, m.stirred, m.about = now, true, seen
+		return true, eager
+	}
+	return false, eager
+}
+
+func isSilent(state string) bool { return state[:1] == silent }
+
+// watch looks until it is told to end.
+func watch(ctx context.Context, databases, knownFile, key string) {
+	var m memory
+	for ctx.Err() == nil {
+		next := eager
+		content, err := os.ReadFile(knownFile)
+		places, err2 := load(databases)
+		if err == nil && err2 == nil {
+			seen := lookAll(ctx, places)
+			var tell bool
+			if tell, next = m.judge(time.Now(), content, seen); tell && ctx.Err() == nil {
+				log.Printf("seen %v, known %s", seen, bytes.TrimSpace(content))
+				announce(ctx, key)
+			}
+		} else {
+			log.Printf("cannot read what the charm wrote: %v %v", err, err2)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(next):
+		}
+	}
+}
+
+// lookAll looks at all databases at the same time.
+func lookAll(ctx context.Context, places map[string]database) map[string]string {
+	seen := map[string]string{}
+	var mutex sync.Mutex
+	var group sync.WaitGroup
+	for name, place := range places {
+		group.Go(func() {
+			state := look(ctx, place)
+			mutex.Lock()
+			defer mutex.Unlock()
+			seen[name] = state
+		})
+	}
+	group.Wait()
+	return seen
+}
+
+// announce wakes the charm.
+func announce(ctx context.Context, key string) {
+	for ctx.Err() == nil {
+		output, err := exec.CommandContext(ctx, "/charm/bin/pebble", "notify", key).CombinedOutput()
+		if err == nil {
+			return
+		}
+		log.Printf("pebble notify: %v: %s", err, output)
+		time.Sleep(eager)
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	knows    = `{"states": {"persistence": "1.19", "visibility": "1.14"}, "again": 0}`
+	knowsOut = `{"states": {"persistence": "!", "visibility": "!"}, "again": 0}`
+	goesOn   = `{"states": {"persistence": "1.18", "visibility": "1.14"}, "again": 1}`
+	retries  = `{"states": {"persistence": "0.0", "visibility": "0.0"}, "again": 60}`
+)
+
+// sight is one look, so many seconds after the first.
+type sight struct {
+	second      int
+	known       string
+	persistence string
+	visibility  string
+	tell        bool
+	next        time.Duration
+}
+
+func TestTheCharmIsToldOnceOfWhatDiffersTwiceInARow(t *testing.T) {
+	for name, sights := range map[string][]sight{
+		"nothing new": {
+			{0, knows, "1.19", "1.14", false, relaxed},
+			{3, knows, "1.19", "1.14", false, relaxed},
+		},
+		"an outage, then its end": {
+			{0, knows, "1.19", "1.14", false, relaxed},
+			{3, knows, "!", "!", false, eager},
+			{4, knows, "!", "!", true, eager},
+			{5, knows, "!", "!", false, eager},
+			{6, knowsOut, "!", "!", false, eager},
+			{60, knowsOut, "1.19", "1.14", false, eager},
+			{61, knowsOut, "1.19", "1.14", true, eager},
+			{62, knowsOut, "1.19", "1.14", false, eager},
+			{63, knows, "1.19", "1.14", false, relaxed},
+		},
+		"an outage of a second": {
+			{0, knows, "!", "1.14", false, eager},
+			{1, knows, "1.19", "1.14", false, relaxed},
+		},
+		"an outage that is over when the charm looks, then another": {
+			{0, knows, "!", "!", false, eager},
+			{1, knows, "!", "!", true, eager},
+			{2, knows, "1.19", "1.14", false, relaxed},
+			{5, knows, "!", "!", false, eager},
+			{6, knows, "!", "!", true, eager},
+		},
+		"a refusal that the charm sees otherwise": {
+			{0, knows, "!", "!", false, eager},
+			{1, knows, "!", "!", true, eager},
+			{9, knows, "!", "!", false, eager},
+			{10, knows, "!28", "!", false, eager},
+			{11, knows, "!28", "!", true, eager},
+		},
+		"a migration by this charm's own hook": {
+			{0, goesOn, "1.18", "1.14", false, eager},
+			{1, goesOn, "busy", "1.14", false, eager},
+			{2, goesOn, "1.19", "1.14", false, eager},
+			{3, knows, "1.19", "1.14", false, relaxed},
+		},
+		"a migration by somebody else": {
+			{0, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "busy", "1.14", false, eager},
+			{9, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "busy", "1.14", false, eager},
+			{10, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "1.19", "1.14", false, eager},
+			{11, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "1.19", "1.14", true, eager},
+		},
+		"the charm wants to go on": {
+			{0, goesOn, "1.18", "1.14", false, eager},
+			{1, goesOn, "1.18", "1.14", true, eager},
+			{3, goesOn, "1.18", "1.14", false, eager},
+			{6, goesOn, "1.18", "1.14", true, eager},
+		},
+		"the charm wants to try again": {
+			{0, retries, "0.0", "0.0", false, eager},
+			{59, retries, "0.0", "0.0", false, eager},
+			{60, retries, "0.0", "0.0", true, eager},
+			{61, retries, "0.0", "0.0", false, eager},
+			{120, retries, "0.0", "0.0", true, eager},
+		},
+		"a file that is just being written": {
+			{0, "", "1.19", "1.14", false, eager},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var m memory
+			start := time.Now()
+			for _, s := range sights {
+				seen := map[string]string{"persistence": s.persistence, "visibility": s.visibility}
+				tell, next := m.judge(start.Add(time.Duration(s.second)*time.Second), []byte(s.known), seen)
+				if tell != s.tell || next != s.next {
+					t.Errorf("after %d s: tells %v, looks again in %v", s.second, tell, next)
+				}
+			}
+		})
+	}
+}
+
+func TestOnlyWhatAPersonMendsIsToldApart(t *testing.T) {
+	for code, expected := range map[string]string{"28P01": "!28", "3D000": "!3D", "42501": "!42", "53300": "!53", "57P03": "!"} {
+		if found := refusal(&pgconn.PgError{Code: code}); found != expected {
+			t.Errorf("%s is %s", code, found)
+		}
+	}
+	if found := refusal(errors.New("no route")); found != "!" {
+		t.Errorf("no answer is %s", found)
+	}
+}
