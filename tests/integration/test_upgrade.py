@@ -1,4 +1,4 @@
-"""From the previous release of Temporal to this one, two units under load: no workflow is lost, and the order is free."""
+"""From the previous release of Temporal to this one, two units under load: nothing is lost, in either order."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_given_running_workflows_when_upgraded_then_none_is_lost_and_the_schema_
     assert results == [sum(range(_BEATS))] * _COUNT
 
 
-def test_given_an_upgraded_suite_when_one_step_back_and_forth_in_the_other_order_then_it_ends_well(juju, address, pulse):
+def test_given_an_upgraded_suite_when_one_step_back_and_forth_the_other_way_round_then_it_ends_well(
+    juju, address, pulse
+):
     _attach(juju, suite.SERVER, 'temporal-server-image', previous=True, version='1.31.2')
     assert temporal.run(address, 'Pulse', [2], workflow_id='back', queue=pulse) == 1
     _attach(juju, suite.ADMIN, 'temporal-admin-image', previous=True, version='1.31.2')
