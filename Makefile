@@ -42,5 +42,5 @@ soak: lint unit up pack images-previous
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab -- -m ''; fi
 	@$(on) $(tox) run -q -e integration -- -m ''
 
-bench: up pack images
+bench: up pack images-previous
 	@$(on) $(uv) run --quiet --frozen --all-packages --group integration --group lab python -m bench

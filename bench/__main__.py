@@ -8,14 +8,14 @@ import uuid
 
 import jubilant
 
-from bench import deployment, hooks, resources
+from bench import changes, deployment, hooks, resources, roles, throughput
 from demo.terminal import table
 
 
 def main() -> None:
     """Deploy some times, measure hooks in the last deployment, weigh everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--rounds', type=int, default=3, help='how many deployments')
+    parser.add_argument('--rounds', type=int, default=5, help='how many deployments')
     rounds = parser.parse_args().rounds
     if rounds < 1:
         parser.error('--rounds is at least 1')
@@ -31,6 +31,11 @@ def main() -> None:
     found.append(deployment.measure(juju))
     deployment.add_worker(juju)
     _print(found, juju)
+    _print_throughput(juju)
+    _print_changes(juju)
+    juju.cli('scale-application', 'temporal-k8s', '1')
+    print()
+    table(('memory of a role', 'MiB'), [(role, str(mib)) for role, mib in roles.measure(juju).items()])
     _destroy(juju, wait=False)
 
 
@@ -72,6 +77,20 @@ def _print(found: list[deployment.Deployment], juju: jubilant.Juju) -> None:
     table(('size', 'MB'), [(name, f'{size:.1f}') for name, size in sizes.items()])
     print()
     table(('memory', 'MiB'), [(name, str(mib)) for name, mib in resources.memory().items()])
+
+
+def _print_throughput(juju: jubilant.Juju) -> None:
+    address = juju.status().apps['temporal-k8s'].address
+    rate = throughput.measure(f'{address}:7233')
+    print()
+    rows = [('started', f'{rate.started:.0f}'), ('started and completed', f'{rate.completed:.0f}')]
+    table(('workflows per second, default options', 'figure'), rows)
+
+
+def _print_changes(juju: jubilant.Juju) -> None:
+    print()
+    rows = [(change.what, f'{change.seconds:.1f}', str(change.hooks)) for change in changes.measure(juju)]
+    table(('change', 'seconds', 'hooks of the server'), rows)
 
 
 if __name__ == '__main__':
