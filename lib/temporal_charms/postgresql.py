@@ -36,6 +36,7 @@ SELECT current_setting('server_version'),
             ELSE EXISTS (SELECT FROM pg_available_extensions WHERE name = 'btree_gin')
                      AND has_database_privilege(current_database(), 'CREATE')
        END,
+       (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()),
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
            - coalesce(current_setting('reserved_connections', true), '0')::int,
        count(*),
@@ -118,7 +119,7 @@ def inspect(database: Database) -> Inspection:
     name = native.literal(database.endpoint.name)
     connection = _connect(database)
     try:
-        ((version, locked, creates, extends, *numbers),) = connection.run(_SERVER) or []
+        ((version, locked, creates, extends, encrypted, *numbers),) = connection.run(_SERVER) or []
         try:
             rows = connection.run(_SCHEMA.format(name)) or []
         except native.DatabaseError as error:
@@ -135,7 +136,7 @@ def inspect(database: Database) -> Inspection:
     allowed, used = min(limits, key=lambda pair: pair[0])
     return Inspection(
         version.split()[0],
-        database.endpoint.tls,
+        bool(encrypted),
         allowed,
         used,
         str(rows[0][0]) if rows else None,
@@ -191,9 +192,14 @@ def _connect(database: Database) -> Connection:
             database=endpoint.name,
             password=database.password,
             timeout=_TIMEOUT,
-            # Not None, with which the driver would take TLS where it is offered: Temporal's programs do not.
-            ssl_context=_tls(endpoint.ca) if endpoint.tls else False,
+            # With None the driver takes TLS where it is offered, as Temporal's programs are told to.
+            ssl_context=_tls(endpoint.ca) if endpoint.tls else None,
         )
+    except ssl.SSLCertVerificationError as error:
+        raise Unreachable(
+            f'{endpoint.host} is refused: its certificate is not by the authority that the database relation names '
+            f'({error.verify_message})'
+        ) from error
     except (native.Error, OSError) as error:
         raise _refused(error, 'log in to', database) from error
 
@@ -225,5 +231,5 @@ def _refused(error: Exception, what: str, database: Database) -> Unreachable:
     if code == _NO_SUCH_DATABASE:
         return Unreachable(f'there is no database {endpoint.name} on {endpoint.host}', code)
     detail = error.args[0] if error.args else error
-    reason = detail.get('M', detail) if isinstance(detail, dict) else detail
+    reason = detail.get('M', detail) if isinstance(detail, dict) else error
     return Unreachable(f'cannot {what} {endpoint.name} on {endpoint.host}: {reason}', code)

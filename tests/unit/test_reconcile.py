@@ -15,6 +15,7 @@ import layer
 from probe import Health
 
 CONFIG, PASSWORD_FILE = '/etc/temporal/config.yaml', '/etc/temporal/secrets/default-password'
+CA_FILE = '/etc/temporal/secrets/default-ca.pem'
 
 
 @pytest.mark.parametrize('databases', ['legacy', 'current'])
@@ -98,6 +99,35 @@ def test_given_a_running_server_when_the_password_rotates_then_its_file_changes_
     # The next event still knows it.
     third = ctx.run(ctx.on.config_changed(), second)
     assert world.file(ctx, third, PASSWORD_FILE) == 'new'
+
+
+@pytest.mark.parametrize(
+    ('told', 'tls'),
+    [
+        ({'tls': 'True', 'tls-ca': 'PEM'}, {'enabled': True, 'enableHostVerification': True, 'caFile': CA_FILE}),
+        ({'tls': 'True'}, {'enabled': True, 'enableHostVerification': False}),
+    ],
+)
+def test_given_a_database_without_tls_when_it_begins_to_speak_it_then_the_server_is_restarted_with_it(
+    ctx, run, told, tls
+):
+    first = run(world.state(databases='current'))
+    before = yaml.safe_load(world.file(ctx, first, CONFIG))['persistence']['datastores']['default']['sql']
+    environment = first.get_container('temporal').plan.services['temporal'].environment
+    uri = world.only(first, 'database').remote_app_data['secret-tls']
+    changed = dataclasses.replace(first.get_secret(id=uri), latest_content=told)
+    secrets = [changed, *(secret for secret in first.secrets if secret.id != uri)]
+
+    second = ctx.run(ctx.on.secret_changed(changed), dataclasses.replace(first, secrets=secrets))
+
+    after = yaml.safe_load(world.file(ctx, second, CONFIG))['persistence']['datastores']['default']['sql']
+    # Before it has said so, TLS is taken where it is offered.
+    assert before['connectAttributes'] == {'sslmode': 'prefer'} and 'tls' not in before
+    assert after['tls'] == tls and 'connectAttributes' not in after
+    assert 'tls-ca' not in told or world.file(ctx, second, CA_FILE) == 'PEM'
+    assert second.get_container('temporal').plan.services['temporal'].environment != environment
+    endpoint = world.answered(world.only(second, 'admin'), 'databases')['persistence']
+    assert (endpoint['tls'], endpoint['ca']) == (True, told.get('tls-ca', ''))
 
 
 def test_given_secrets_that_were_read_when_reconciled_again_then_they_are_not_read_again(ctx, run, monkeypatch):

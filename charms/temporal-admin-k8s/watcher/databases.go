@@ -69,6 +69,11 @@ func (d database) connect(ctx context.Context) (*pgconn.PgConn, error) {
 			}
 		}
 	}
+	if !d.TLS {
+		// As the server: where TLS is offered, it is taken.
+		config.TLSConfig = &tls.Config{ServerName: d.Host, InsecureSkipVerify: true}
+		config.Fallbacks = []*pgconn.FallbackConfig{{Host: d.Host, Port: d.Port}}
+	}
 	return pgconn.ConnectConfig(ctx, config)
 }
 

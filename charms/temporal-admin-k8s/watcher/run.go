@@ -290,6 +290,10 @@ func (j *job) feel(ctx context.Context, connection *pgconn.PgConn) error {
 
 // environment is how the tool logs in; as environment, since arguments can be read by everybody.
 func (j *job) environment(attributes string) []string {
+	if !j.place.TLS {
+		// As the server: where TLS is offered, it is taken.
+		attributes = strings.TrimPrefix(attributes+"&sslmode=prefer", "&")
+	}
 	variables := []string{
 		"SQL_PLUGIN=postgres12_pgx",
 		"SQL_HOST=" + j.place.Host,

@@ -37,7 +37,7 @@ func TestTheToolLogsInAsTheCharmDoes(t *testing.T) {
 	place.CA, place.CAFile = "PEM", "/ca.pem"
 	verified := (&job{place: place}).environment("")
 	for _, wanted := range []string{"SQL_HOST=pg", "SQL_PORT=5432", "SQL_USER=u", "SQL_PASSWORD=hush",
-		"SQL_DATABASE=temporal", "SQL_CONNECT_ATTRIBUTES=search_path=x"} {
+		"SQL_DATABASE=temporal", "SQL_CONNECT_ATTRIBUTES=search_path=x&sslmode=prefer"} {
 		if !slices.Contains(plain, wanted) {
 			t.Errorf("no %s in %v", wanted, plain)
 		}

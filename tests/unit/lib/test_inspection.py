@@ -17,7 +17,7 @@ DATABASE = Database(Endpoint('pg', 5432, "temp'oral"), 'user', 'hush')
 class Connection:
     """A connection of pg8000 that answers as told."""
 
-    server: object = ['16.9 (Ubuntu)', False, True, True, 97, 12, -1, 3, -1, 7]
+    server: object = ['16.9 (Ubuntu)', False, True, True, False, 97, 12, -1, 3, -1, 7]
     answer: object = ()
     metadata: object = ()
     refusal: Exception | None = None
@@ -45,6 +45,12 @@ class Connection:
         self.asked.append('closed')
 
 
+def _foreign() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, 'certificate verify failed')
+    error.verify_message = 'odd'
+    return error
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> type[Connection]:
     """A PostgreSQL that answers as told."""
@@ -69,7 +75,7 @@ def test_given_a_database_when_asked_then_it_tells_all_by_one_connection_and_two
     oldest = '1.0' if version else None
     assert postgresql.inspect(DATABASE) == postgresql.Inspection('16.9', False, 97, 12, version, None, oldest)
     assert server.opened['password'] == 'hush'
-    assert server.opened['ssl_context'] is False
+    assert server.opened['ssl_context'] is None
     assert server.opened['host'] == '10.0.0.5'
     assert len(server.asked) == 3
     assert server.asked[1].strip().endswith("= 'temp''oral'")
@@ -77,7 +83,7 @@ def test_given_a_database_when_asked_then_it_tells_all_by_one_connection_and_two
 
 
 def test_given_somebody_at_work_and_a_login_without_rights_when_asked_then_it_tells(server):
-    server.server = ['16.9', True, False, False, 97, 12, -1, 3, -1, 7]
+    server.server = ['16.9', True, False, False, False, 97, 12, -1, 3, -1, 7]
 
     found = postgresql.inspect(DATABASE)
 
@@ -112,7 +118,7 @@ def test_given_a_database_of_workflows_when_asked_then_it_tells_the_shard_count(
     ],
 )
 def test_given_limits_of_the_role_and_the_database_when_asked_then_the_lowest_counts(server, numbers, allowed, used):
-    server.server = ['16.9', False, True, True, *numbers]
+    server.server = ['16.9', False, True, True, False, *numbers]
 
     found = postgresql.inspect(DATABASE)
 
@@ -125,6 +131,8 @@ def test_given_limits_of_the_role_and_the_database_when_asked_then_the_lowest_co
         (InterfaceError("Can't create a connection"), (), "cannot log in to temp'oral on pg: Can't create a"),
         (DatabaseError({'M': 'password authentication failed'}), (), "cannot log in to temp'oral on pg: password auth"),
         (TimeoutError(), (), "cannot log in to temp'oral on pg: "),
+        (OSError(113, 'No route'), (), "cannot log in to temp'oral on pg: [Errno 113] No route"),
+        (_foreign(), (), 'pg is refused: its certificate is not by the authority that the database relation names'),
         (None, DatabaseError({'C': '42501', 'M': 'permission denied'}), "cannot ask temp'oral on pg: permission"),
         (None, ConnectionResetError('gone'), "cannot ask temp'oral on pg: gone"),
     ],
@@ -154,6 +162,7 @@ def test_given_a_database_that_was_dropped_then_the_sentence_says_so(server):
 @pytest.mark.parametrize('known', [True, False])
 def test_given_tls_then_the_certificate_is_verified_where_its_authority_is_known(server, known):
     server.answer = [['1.19', '1.0', False]]
+    server.server = ['16.9', False, True, True, True, 97, 12, -1, 3, -1, 7]
     ca = trustme.CA().cert_pem.bytes().decode() if known else ''
 
     found = postgresql.inspect(Database(Endpoint('pg', 5432, 'temporal', tls=True, ca=ca), 'user', 'hush'))
