@@ -5,15 +5,19 @@ The same files run on the lab and on any other controller: all they know is `juj
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import pathlib
+import signal
 import string
 import subprocess
+import sys
 import tarfile
 import time
 import urllib.request
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jubilant
@@ -144,19 +148,21 @@ def wait_active(juju: jubilant.Juju, *apps: str, timeout: float = 300, may_fail:
     )
 
 
-def deploy_pulse(juju: jubilant.Juju, folder: pathlib.Path, *, server: str = SERVER, admin: str = ADMIN) -> str:
+def deploy_pulse(
+    juju: jubilant.Juju, folder: pathlib.Path, *, server: str = SERVER, admin: str = ADMIN, app: str = 'pulse'
+) -> str:
     """A worker with the workflow Pulse, and the namespace it works in.
 
     Returns:
-        Its task queue.
+        Its task queue, which is called as the worker is.
     """
     register_namespace(juju, admin)
     env = folder / 'pulse.env'
     env.write_text('UNUSED=1\n')
-    deploy_worker(juju, 'pulse', workflows=pulse_archive(folder), env=env, queue='pulse')
-    juju.integrate('pulse:temporal-host-info', f'{server}:temporal-host-info')
+    deploy_worker(juju, app, workflows=pulse_archive(folder), env=env, queue=app)
+    juju.integrate(f'{app}:temporal-host-info', f'{server}:temporal-host-info')
     wait_active(juju)
-    return 'pulse'
+    return app
 
 
 def unit_status(status: jubilant.Status, app: str) -> str:
@@ -205,6 +211,20 @@ def wait_forgotten(juju: jubilant.Juju, endpoint: str, *apps: str) -> None:
             return logged() > before
 
         wait_until(lambda: not remembers(), f'{app} has forgotten {endpoint}')
+
+
+def failed_hooks(juju: jubilant.Juju, *apps: str) -> list[str]:
+    """The lines of Juju's log that tell of a failed hook or an exception.
+
+    Args:
+        juju: the model.
+        apps: whose; those of the suite's charms that are there if none is named.
+    """
+    ours = apps or [app for app, status in juju.status().apps.items() if status.charm_name in CONTAINER]
+    units = tuple(f'unit-{app}-' for app in ours)
+    words = (' failed: ', 'Traceback', 'Uncaught exception')
+    lines = juju.cli('debug-log', '--replay', '--no-tail', '--level', 'ERROR').splitlines()
+    return [line for line in lines if line.startswith(units) and any(word in line for word in words)]
 
 
 def register_namespace(juju: jubilant.Juju, admin: str = ADMIN) -> None:
@@ -260,6 +280,39 @@ def pulse_archive(folder: pathlib.Path) -> pathlib.Path:
     with tarfile.open(folder / 'pulse.tar', 'w') as archive:
         archive.add(wheel, wheel.name)
     return folder / 'pulse.tar'
+
+
+def outside(juju: jubilant.Juju, name: str, expression: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Let a client outside the cluster, for which a name is nginx, evaluate an expression about `temporal`.
+
+    Returns:
+        The ended process; what the expression gave is its output.
+    """
+    command, environment = _outside(juju, name, expression)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=timeout)
+
+
+@contextlib.contextmanager
+def outside_meanwhile(juju: jubilant.Juju, name: str, expression: str) -> Iterator[subprocess.Popen[str]]:
+    """The same in the background; it is killed if the body fails."""
+    command, environment = _outside(juju, name, expression)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    with process:
+        try:
+            yield process
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
+def _outside(juju: jubilant.Juju, name: str, expression: str) -> tuple[list[str], dict[str, str]]:
+    address = juju.status().apps[NGINX].address
+    # Without an interpreter's orderly end: the SDK's threads now and then crash it.
+    script = f'import os, temporal; print({expression}, flush=True); os._exit(0)'
+    command = [str(ROOT / 'demo' / 'with-name'), name, address, sys.executable, '-c', script]
+    return command, {**os.environ, 'PYTHONPATH': str(ROOT / 'tests' / 'integration')}
 
 
 class StandIns:

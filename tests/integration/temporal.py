@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import datetime
+import json
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest, PollWorkflowTaskQueueRequest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-_PASSING = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
-"""How a call fails for which nobody is there just now."""
+_FINAL = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED)
+"""What no further attempt changes. All else may pass: a server in trouble has many words for it, and the page of HTML
+with which nginx says that nobody is there is a broken answer (INTERNAL) to the SDK."""
 
 
 async def _connect(address: str) -> Client:
@@ -41,6 +46,41 @@ def run(address: str, workflow: str, arguments: Sequence[object], *, workflow_id
     return asyncio.run(main())
 
 
+def reachable(address: str) -> str:
+    """Ask for the system's information once; any other answer raises."""
+
+    async def main() -> str:
+        client = await Client.connect(address)
+        return (await client.workflow_service.get_system_info(GetSystemInfoRequest())).server_version
+
+    return asyncio.run(main())
+
+
+def idle_poll(address: str) -> str:
+    """Poll, as a worker does, a queue that nobody fills.
+
+    Returns:
+        Seconds and how it ended.
+    """
+
+    async def main() -> str:
+        client = await Client.connect(address)
+        request = PollWorkflowTaskQueueRequest(
+            namespace='default', task_queue=TaskQueue(name=f'idle-{uuid.uuid4().hex}'), identity='idle'
+        )
+        began = time.monotonic()
+        try:
+            answer = await client.workflow_service.poll_workflow_task_queue(
+                request, timeout=datetime.timedelta(seconds=70)
+            )
+            end = 'task' if answer.task_token else 'empty'
+        except RPCError as error:
+            end = f'{error.status.name}: {error}'
+        return f'{time.monotonic() - began:.1f} {end}'
+
+    return asyncio.run(main())
+
+
 def start_many(address: str, workflow: str, argument: object, *, prefix: str, queue: str, count: int) -> None:
     """Start workflows and leave them running."""
 
@@ -56,8 +96,8 @@ def start_many(address: str, workflow: str, argument: object, *, prefix: str, qu
 def results(address: str, *, prefix: str, count: int, timeout: float) -> list[object]:
     """Wait for the results of workflows that were started before.
 
-    A server that has lost a member without notice refuses some calls for up to 20 seconds, until the others know; the
-    client gives up earlier, and is asked again.
+    A server that has lost a member without notice refuses some calls for up to 20 seconds, until the others know, and
+    all of them while it has no database; the client gives up earlier, and is asked again.
     """
 
     async def main() -> list[object]:
@@ -68,8 +108,9 @@ def results(address: str, *, prefix: str, count: int, timeout: float) -> list[ob
                 try:
                     return await client.get_workflow_handle(f'{prefix}-{number}').result()
                 except RPCError as error:
-                    if error.status not in _PASSING:
+                    if error.status in _FINAL:
                         raise
+                    await asyncio.sleep(0.5)
 
         return await asyncio.wait_for(asyncio.gather(*(result(i) for i in range(count))), timeout)
 
@@ -140,11 +181,12 @@ class _Driver:
             try:
                 await self._ended(name)
             except RPCError as error:
-                if error.status in _PASSING:
-                    self._load.refused.append(f'{name}: {error}')
-                    continue
-                self._load.failures.append(f'{name}: {error}')
-                return
+                if error.status in _FINAL:
+                    self._load.failures.append(f'{name}: {error.status.name}: {error}')
+                    return
+                self._load.refused.append(f'{name}: {error.status.name}: {error}')
+                await asyncio.sleep(0.5)
+                continue
             except WorkflowFailureError as error:
                 self._load.failures.append(f'{name}: {error.cause}')
                 return
@@ -211,3 +253,10 @@ def under_load(address: str, queue: str, *, rate: float = 4, patience: float = 6
         thread.join()
     if problems:
         raise problems[0]
+
+
+def load_for(seconds: float, address: str, queue: str) -> str:
+    """The figures of a load of some seconds, as JSON: for a client that runs in a process of its own."""
+    with under_load(address, queue) as load:
+        time.sleep(seconds)
+    return json.dumps(dataclasses.asdict(load))

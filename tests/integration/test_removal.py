@@ -1,0 +1,129 @@
+"""Taking the suite away leaves nothing behind, in whatever order, and the data stays for as long as PostgreSQL does."""
+
+from __future__ import annotations
+
+import jubilant
+import pytest
+import suite
+
+_OURS = (suite.SERVER, suite.ADMIN, suite.POSTGRESQL)
+_KINDS = (
+    'all,persistentvolumeclaims,secrets,configmaps,ingresses,endpointslices,networkpolicies,'
+    'serviceaccounts,roles,rolebindings'
+)
+
+
+def _left(juju: jubilant.Juju) -> set[str]:
+    """Everything in the model's namespace."""
+    return set(suite.kubectl(juju, 'get', _KINDS, '--output=name').split())
+
+
+@pytest.fixture(scope='module')
+def empty(juju: jubilant.Juju) -> set[str]:
+    """What stands in the namespace of an empty model."""
+    return _left(juju)
+
+
+@pytest.fixture
+def deployed(juju: jubilant.Juju, empty: set[str]) -> None:
+    """Server, databases and admin tools."""
+    suite.deploy_server(juju, databases='current')
+    suite.wait_active(juju)
+
+
+def _remove(juju: jubilant.Juju, *apps: str) -> None:
+    juju.remove_application(*apps, destroy_storage=True)
+    juju.wait(
+        lambda status: not set(apps) & set(status.apps), error=jubilant.any_error, timeout=180, successes=1, delay=0.5
+    )
+
+
+def _sql(juju: jubilant.Juju, database: str, statement: str) -> list[str]:
+    """Lines that PostgreSQL's superuser gets."""
+    psql = f'psql --host=/tmp --no-psqlrc --tuples-only --no-align --dbname={database}'
+    script = f'runuser -u postgres -- /usr/lib/postgresql/15/bin/{psql} --command="{statement}"'
+    return suite.pod_exec(juju, f'{suite.POSTGRESQL}-0', 'postgresql', script).split()
+
+
+def _databases(juju: jubilant.Juju) -> list[str]:
+    return _sql(juju, 'postgres', "SELECT datname FROM pg_database WHERE datname LIKE '%temporal%' ORDER BY 1")
+
+
+def _check_nothing_left(juju: jubilant.Juju, empty: set[str]) -> None:
+    assert juju.status().apps == {}
+    assert juju.secrets() == []
+    suite.wait_until(lambda: not _left(juju) - empty, 'Kubernetes has taken everything away', timeout=90)
+    assert _left(juju) == empty
+    assert suite.failed_hooks(juju, *_OURS) == []
+
+
+def test_given_the_suite_when_server_and_admin_tools_and_database_are_removed_then_nothing_is_left(
+    juju, empty, deployed
+):
+    before = _databases(juju)
+    assert len(before) == 2
+
+    _remove(juju, suite.SERVER)
+    suite.wait_status(juju, suite.ADMIN, 'blocked: no server')
+    _remove(juju, suite.ADMIN)
+
+    # Nobody is related any more: the users are gone, the data is not.
+    assert _databases(juju) == before
+    assert _sql(juju, before[0], 'SELECT name FROM namespaces ORDER BY 1') == ['temporal-system']
+    assert _sql(juju, 'postgres', "SELECT rolname FROM pg_roles WHERE rolname LIKE 'relation_id_%'") == []
+    assert juju.secrets() == []
+
+    _remove(juju, suite.POSTGRESQL)
+    _check_nothing_left(juju, empty)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    'order',
+    [
+        ((suite.POSTGRESQL,), (suite.ADMIN,), (suite.SERVER,)),
+        ((suite.ADMIN,), (suite.SERVER,), (suite.POSTGRESQL,)),
+        (_OURS,),
+    ],
+    ids=['database first', 'admin tools first', 'all at once'],
+)
+def test_given_the_suite_when_removed_in_another_order_then_nothing_is_left(juju, empty, deployed, order):
+    for apps in order:
+        _remove(juju, *apps)
+
+    _check_nothing_left(juju, empty)
+
+
+@pytest.mark.soak
+def test_given_a_removed_server_when_it_is_deployed_again_then_it_has_its_data(juju, empty, deployed):
+    suite.register_namespace(juju)
+    _remove(juju, suite.SERVER)
+
+    suite.deploy_charm(juju, suite.SERVER)
+    for endpoint in ('database', 'visibility-database'):
+        juju.integrate(f'{suite.SERVER}:{endpoint}', f'{suite.POSTGRESQL}:database')
+    juju.integrate(f'{suite.SERVER}:admin', f'{suite.ADMIN}:admin')
+    suite.wait_active(juju)
+
+    listed = juju.run(f'{suite.ADMIN}/0', 'cli', {'args': 'operator namespace list'}).results['output']
+    assert 'default' in listed
+    _remove(juju, suite.SERVER, suite.ADMIN, suite.POSTGRESQL)
+    _check_nothing_left(juju, empty)
+
+
+@pytest.mark.soak
+def test_given_clients_and_an_ingress_when_the_server_is_removed_then_they_say_so_and_go_as_well(
+    juju, empty, deployed, tmp_path
+):
+    suite.deploy_nginx(juju)
+    juju.integrate(f'{suite.SERVER}:nginx-route', f'{suite.NGINX}:nginx-route')
+    suite.deploy_pulse(juju, tmp_path)
+    juju.add_unit(suite.SERVER, num_units=2)
+    suite.wait_active(juju)
+
+    _remove(juju, suite.SERVER)
+    suite.wait_status(juju, 'pulse', 'blocked: no server')
+    suite.wait_status(juju, suite.NGINX, 'waiting: waiting for relation')
+
+    _remove(juju, suite.NGINX, 'pulse', suite.ADMIN, suite.POSTGRESQL)
+    _check_nothing_left(juju, empty)
