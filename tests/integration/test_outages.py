@@ -220,7 +220,7 @@ def test_given_two_suites_with_one_postgresql_then_neither_sees_the_other(juju, 
     assert 'second-0' in listed['tools'] and 'second-0' not in listed[suite.ADMIN]
 
     # The second goes through its legacy relations anew, and the first does not notice.
-    with temporal.under_load(address, QUEUE) as load:
+    with temporal.under_load(address, QUEUE, rate=1) as load:
         _remove_and_add(juju, 'second', ('db', 'db'), ('visibility', 'db'))
         suite.wait_active(juju)
     print(load)
