@@ -8,6 +8,7 @@ import functools
 
 import ops
 from temporal_charms import databags
+from temporal_charms.conditions import first_unmet
 
 import facts
 import plan
@@ -72,12 +73,8 @@ class TemporalWorkerCharm(ops.CharmBase):
             event.add_status(self._plan.unmet.status(self._facts))
             return
         health = self.workload.health()
-        if health.polling:
-            event.add_status(ops.ActiveStatus())
-        elif health.operator:
-            event.add_status(ops.BlockedStatus(health.problem))
-        else:
-            event.add_status(ops.WaitingStatus(f'waiting for {health.problem}'))
+        failed = first_unmet(plan.OUTCOMES, health)
+        event.add_status(failed.status(health) if failed else ops.ActiveStatus())
 
 
 if __name__ == '__main__':  # pragma: no cover

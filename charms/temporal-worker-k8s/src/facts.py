@@ -210,3 +210,18 @@ class Facts:
             variables=Variables.load(Resource.load(charm.model, 'env-file'), charm.app.name),
             code=Code.load(charm.unit.get_container(CONTAINER)),
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Health:
+    """What the worker answers now.
+
+    Attributes:
+        polling: whether the server sees its pollers.
+        problem: what it waits for, or what is wrong.
+        operator: whether a person has to do something about it.
+    """
+
+    polling: bool
+    problem: str = ''
+    operator: bool = False

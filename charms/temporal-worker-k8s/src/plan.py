@@ -12,7 +12,7 @@ from ops import pebble
 from temporal_charms.conditions import Condition, first_unmet, must_stop
 from temporal_charms.workload import USER_ID, File, environment
 
-from facts import Facts
+from facts import Facts, Health
 from loader import layout
 
 SERVICE, ANNOUNCER = 'temporal-worker', 'announcer'
@@ -87,6 +87,17 @@ CONDITIONS: tuple[Condition[Facts], ...] = (
         lambda facts: ops.BlockedStatus(_remedy(facts, facts.code.prepared.problem)),
     ),
 )
+
+OUTCOMES: tuple[Condition[Health], ...] = (
+    Condition(
+        'polling',
+        lambda health: health.polling,
+        lambda health: (
+            ops.BlockedStatus(health.problem) if health.operator else ops.WaitingStatus(f'waiting for {health.problem}')
+        ),
+    ),
+)
+"""What can only be told once the hook has done its work."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import json
 import pathlib
@@ -12,22 +11,8 @@ from ops import pebble
 from temporal_charms import workload
 
 import plan
+from facts import Health
 from loader import layout
-
-
-@dataclasses.dataclass(frozen=True)
-class Health:
-    """What the worker answers now.
-
-    Attributes:
-        polling: whether the server sees its pollers.
-        problem: what it waits for, or what is wrong.
-        operator: whether a person has to do something about it.
-    """
-
-    polling: bool
-    problem: str = ''
-    operator: bool = False
 
 
 class Workload:
