@@ -13,7 +13,7 @@ Admin → server, application databag:
         "0.0" where one holds no schema, or is gone.
     schema_of: fingerprint of the `databases` that this speaks of, so that the answer for a database that has since been
         replaced does not count.
-    schema_reason: why it failed, one sentence.
+    schema_reason: why it failed, or why a server has to stop before it is migrated; one sentence.
     connection_limits: JSON, `{"persistence": 97, "visibility": 97}`: how many connections PostgreSQL leaves to ordinary
         roles in each database, as read from it.
     shards: the number of history shards, as read from the database; absent where no server has been started on it.
@@ -131,7 +131,7 @@ class Schema:
         status: `migrating`, `ready` or `failed`.
         versions: as read from the databases; None where they could not be read.
         of: fingerprint of the databases.
-        reason: why it failed.
+        reason: why it failed, or why a server has to stop first.
         limits: of connections; None where they could not be read.
         shards: the number of history shards that the cluster was first started with; None before.
     """

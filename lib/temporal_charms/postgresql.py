@@ -36,6 +36,8 @@ SELECT current_setting('server_version'),
             ELSE EXISTS (SELECT FROM pg_available_extensions WHERE name = 'btree_gin')
                      AND has_database_privilege(current_database(), 'CREATE')
        END,
+       count(*) FILTER (WHERE datname = current_database() AND usename = session_user
+                            AND application_name NOT IN ('temporal-charm', 'temporal-schema')),
        (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()),
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
            - coalesce(current_setting('reserved_connections', true), '0')::int,
@@ -94,6 +96,7 @@ class Inspection:
         locked: whether somebody works on the schema now.
         creates: whether this login may create tables.
         extends: whether the extension that the list of workflows needs can be had; true once there is a schema.
+        serving: connections with this login in this database that are not the charms' own: the server's.
     """
 
     server_version: str
@@ -106,6 +109,7 @@ class Inspection:
     locked: bool = False
     creates: bool = True
     extends: bool = True
+    serving: int = 0
 
 
 def inspect(database: Database) -> Inspection:
@@ -119,7 +123,7 @@ def inspect(database: Database) -> Inspection:
     name = native.literal(database.endpoint.name)
     connection = _connect(database)
     try:
-        ((version, locked, creates, extends, encrypted, *numbers),) = connection.run(_SERVER) or []
+        ((version, locked, creates, extends, serving, encrypted, *numbers),) = connection.run(_SERVER) or []
         try:
             rows = connection.run(_SCHEMA.format(name)) or []
         except native.DatabaseError as error:
@@ -145,6 +149,7 @@ def inspect(database: Database) -> Inspection:
         locked,
         creates,
         extends,
+        serving,
     )
 
 
@@ -192,6 +197,7 @@ def _connect(database: Database) -> Connection:
             database=endpoint.name,
             password=database.password,
             timeout=_TIMEOUT,
+            application_name='temporal-charm',
             # With None the driver takes TLS where it is offered, as Temporal's programs are told to.
             ssl_context=_tls(endpoint.ca) if endpoint.tls else None,
         )

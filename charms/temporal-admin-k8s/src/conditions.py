@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 import ops
-from temporal_charms import versions
+from temporal_charms import admin, versions
 from temporal_charms.conditions import Condition
 from temporal_charms.databases import Database
 
@@ -84,12 +84,22 @@ def schema_sentence(facts: Facts) -> str:
 
 
 def went_back(facts: Facts) -> bool:
-    """Whether a server that was told it may run, may no more: its databases were restored from a backup, or emptied."""
-    told, found, least = facts.told, facts.found.versions, needed(facts)
-    if not (told and told.versions and found and least and facts.server.request):
+    """Whether a server must stop first: it was told that it may run, and its databases were restored or emptied.
+
+    Those that stop know it by the versions that they are told, and are told why.
+    """
+    told, found, least, request = facts.told, facts.found.versions, needed(facts), facts.server.request
+    if not (told and told.versions and found and least and request) or told.of != request.fingerprint:
         return False
-    same = told.of == facts.server.request.fingerprint
-    return same and not versions.at_least(found, told.versions) and not versions.at_least(found, least)
+    if versions.at_least(found, least):
+        return False
+    stopping = told.status == admin.MIGRATING and bool(told.reason)
+    return not versions.at_least(found, told.versions) or (stopping and _serving(facts) > 0)
+
+
+def _serving(facts: Facts) -> int:
+    """How many connections servers have."""
+    return sum(look.inspection.serving for look in facts.found.looks.values() if look.inspection)
 
 
 def _of(facts: Facts, flag: str, wanted: bool) -> str:
@@ -98,20 +108,17 @@ def _of(facts: Facts, flag: str, wanted: bool) -> str:
     return ' and '.join(name for name, look in looks if look.inspection and getattr(look.inspection, flag) != wanted)
 
 
-def _answers(name: str) -> Condition[Facts]:
-    """One database can be asked."""
+def _problem(facts: Facts, name: str) -> str:
+    """Why one database cannot be asked; empty if it can."""
+    return facts.found.looks.get(name, Look()).problem
 
-    def look(facts: Facts) -> Look:
-        return facts.found.looks.get(name, Look())
 
-    def status(facts: Facts) -> ops.StatusBase:
-        if look(facts).missing:
-            return ops.BlockedStatus(
-                f'{look(facts).problem}: restore it, or remove {facts.server.app} and deploy it anew'
-            )
-        return ops.WaitingStatus(look(facts).problem)
-
-    return Condition(name, lambda facts: not look(facts).problem, status)
+def _unasked(facts: Facts, name: str) -> ops.StatusBase:
+    """The status while one database cannot be asked."""
+    if facts.found.looks[name].missing:
+        remedy = f'restore it, or remove the relation of {facts.server.app} with PostgreSQL and add it again'
+        return ops.BlockedStatus(f'{_problem(facts, name)}: {remedy}')
+    return ops.WaitingStatus(_problem(facts, name))
 
 
 CONDITIONS: tuple[Condition[Facts], ...] = (
@@ -135,8 +142,16 @@ CONDITIONS: tuple[Condition[Facts], ...] = (
         lambda facts: not facts.leader or facts.found.asked,
         lambda facts: ops.WaitingStatus(f'waiting for {facts.server.app} to name its databases'),
     ),
-    _answers('persistence'),
-    _answers('visibility'),
+    Condition(
+        'persistence',
+        lambda facts: not _problem(facts, 'persistence'),
+        lambda facts: _unasked(facts, 'persistence'),
+    ),
+    Condition(
+        'visibility',
+        lambda facts: not _problem(facts, 'visibility'),
+        lambda facts: _unasked(facts, 'visibility'),
+    ),
     Condition(
         'schema',
         lambda facts: not schema_sentence(facts),
@@ -158,17 +173,18 @@ CONDITIONS: tuple[Condition[Facts], ...] = (
         ),
     ),
     Condition(
+        'went-back',
+        lambda facts: not went_back(facts),
+        lambda facts: ops.WaitingStatus(
+            f'the schema is older than it was ({_versions(facts)}): '
+            f'waiting for {facts.server.app} to stop ({_serving(facts)} connections)'
+        ),
+    ),
+    Condition(
         'lock',
         lambda facts: not _of(facts, 'locked', False),
         lambda facts: ops.WaitingStatus(
             f'another unit or an earlier hook is migrating the schema ({_of(facts, "locked", False)})'
-        ),
-    ),
-    Condition(
-        'went-back',
-        lambda facts: not went_back(facts),
-        lambda facts: ops.WaitingStatus(
-            f'the schema is older than it was ({_versions(facts)}): {facts.server.app} stops, then it is migrated'
         ),
     ),
 )

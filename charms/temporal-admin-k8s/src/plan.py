@@ -77,13 +77,14 @@ def known(facts: Facts, after: Plan, failure: str) -> File:
     """
     name = after.unmet.name if after.unmet else ''
     again = 0
-    if failure or name in ('rights', 'extension'):
-        # Nothing that the watcher looks at tells when that is mended.
+    if failure or name in ('rights', 'extension', 'went-back'):
+        # Nothing else that the watcher looks at may tell when that is over.
         again = _LATER
-    elif name == 'went-back' or after.steps:
+    elif after.steps:
         again = _AT_ONCE
-    states = {name: look.state for name, look in facts.found.looks.items()}
-    return File(KNOWN_FILE, json.dumps({'states': states, 'again': again}), owner=0)
+    content = {'again': again, 'unused': name == 'went-back'}
+    content['states'] = {name: look.state for name, look in facts.found.looks.items()}
+    return File(KNOWN_FILE, json.dumps(content), owner=0)
 
 
 def answer(facts: Facts, unmet: Condition[Facts] | None, failure: str) -> admin.Schema | None:
@@ -105,18 +106,19 @@ def answer(facts: Facts, unmet: Condition[Facts] | None, failure: str) -> admin.
         return told
     if found.versions and least and versions.at_least(found.versions, least) and not conditions.schema_sentence(facts):
         # Whatever keeps this charm from working on the schema: the server can work with it.
-        word = admin.READY
+        word, reason = admin.READY, ''
     elif reason:
         word = admin.FAILED
     elif told or any(look.state == 'busy' for look in found.looks.values()):
         word = admin.MIGRATING
+        reason = status.message if unmet and status and unmet.name == 'went-back' else ''
     else:
         return None
     return admin.Schema(
         word,
         found.versions,
         request.fingerprint,
-        reason if word == admin.FAILED else '',
+        reason,
         found.limits,
         found.shards,
     )

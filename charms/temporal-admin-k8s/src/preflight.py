@@ -30,7 +30,7 @@ REMEDIES = {
     'rights': 'GRANT CREATE ON SCHEMA public TO the role, in the database named',
     'extension': 'juju config of PostgreSQL: enable the plugin btree_gin; or CREATE EXTENSION btree_gin as a superuser',
     'lock': 'wait: another unit or an earlier hook is at work',
-    'went-back': 'wait: the server stops first',
+    'went-back': 'wait until the units of the server have stopped; juju status shows those that cannot',
     'migration': 'see juju debug-log for what the tool said; it is tried again every minute',
     'tls': 'give PostgreSQL a certificate of an authority that its relation names',
     'connections': 'raise max_connections of PostgreSQL, or lower the pools of the server',

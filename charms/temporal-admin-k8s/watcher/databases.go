@@ -26,6 +26,10 @@ const lockHeld = `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory
 	AND (classid, objid) = (1413827920, 1396918349)
 	AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`
 
+// serving asks whether anybody but the charms uses this database with this login: the server does.
+const serving = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+	AND usename = session_user AND application_name NOT IN ('temporal-charm', 'temporal-schema'))`
+
 // database is one of the server's databases and how to log in to it, as the charm writes it.
 type database struct {
 	Host     string `json:"host"`

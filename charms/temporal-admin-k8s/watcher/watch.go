@@ -33,28 +33,34 @@ type known struct {
 	States map[string]string `json:"states"`
 	// Again asks for a notice every so many seconds, whatever is seen; 0 for none.
 	Again int `json:"again"`
+	// Unused asks for one as soon as no server has a connection.
+	Unused bool `json:"unused"`
 }
 
-// look tells what a database is now.
-func look(ctx context.Context, d database) string {
+// look tells what a database is now, and whether a server uses it.
+func look(ctx context.Context, d database) (state string, used bool) {
 	connection, err := d.connect(ctx)
 	if err != nil {
-		return refusal(err)
+		return refusal(err), false
 	}
 	defer closeConnection(connection)
-	values, err := quick(ctx, connection, lockHeld+
+	values, err := quick(ctx, connection, lockHeld+"; "+serving+
 		"; SELECT curr_version FROM schema_version WHERE db_name = "+quote(d.Name))
-	switch {
-	case len(values) > 0 && values[0] == "t":
-		return busy
-	case sqlstate(err) == "42P01": // there is no such table
-		return noSchema
-	case err != nil:
-		return refusal(err)
-	case values[1] == "":
-		return noSchema
+	if len(values) < 2 {
+		return refusal(err), false
 	}
-	return values[1]
+	used = values[1] == "t"
+	switch {
+	case values[0] == "t":
+		return busy, used
+	case sqlstate(err) == "42P01": // there is no such table
+		return noSchema, used
+	case err != nil:
+		return refusal(err), used
+	case values[2] == "":
+		return noSchema, used
+	}
+	return values[2], used
 }
 
 // refusal sums up why a database cannot be asked. Only what a person has to mend is told apart: login, name, rights,
@@ -80,7 +86,9 @@ type memory struct {
 //
 // What differs has to be so twice in a row: a hook that has just changed something needs a moment to write down what it
 // saw, and an outage of a second is none. The charm is told once.
-func (m *memory) judge(now time.Time, content []byte, seen map[string]string) (tell bool, next time.Duration) {
+func (m *memory) judge(
+	now time.Time, content []byte, seen map[string]string, used bool,
+) (tell bool, next time.Duration) {
 	var expected known
 	if err := json.Unmarshal(content, &expected); err != nil {
 		return false, eager
@@ -95,10 +103,13 @@ func (m *memory) judge(now time.Time, content []byte, seen map[string]string) (t
 		return false, eager
 	}
 	wait := time.Duration(expected.Again) * time.Second
-	if m.stirred {
+	if expected.Unused && !used {
+		wait = eager
+	}
+	if m.stirred && wait > 0 {
 		wait = max(wait, grace)
 	}
-	if expected.Again > 0 && now.Sub(m.since) >= wait {
+	if wait > 0 && now.Sub(m.since) >= wait {
 		m.since, m.stirred = now, true
 		return true, eager
 	}
@@ -126,9 +137,9 @@ func watch(ctx context.Context, databases, knownFile, key string) {
 		content, err := os.ReadFile(knownFile)
 		places, err2 := load(databases)
 		if err == nil && err2 == nil {
-			seen := lookAll(ctx, places)
+			seen, used := lookAll(ctx, places)
 			var tell bool
-			if tell, next = m.judge(time.Now(), content, seen); tell && ctx.Err() == nil {
+			if tell, next = m.judge(time.Now(), content, seen, used); tell && ctx.Err() == nil {
 				log.Printf("seen %v, known %s", seen, bytes.TrimSpace(content))
 				announce(ctx, key)
 			}
@@ -142,21 +153,22 @@ func watch(ctx context.Context, databases, knownFile, key string) {
 	}
 }
 
-// lookAll looks at all databases at the same time.
-func lookAll(ctx context.Context, places map[string]database) map[string]string {
-	seen := map[string]string{}
+// lookAll looks at all databases at the same time; used is whether a server uses one of them.
+func lookAll(ctx context.Context, places map[string]database) (seen map[string]string, used bool) {
+	seen = map[string]string{}
 	var mutex sync.Mutex
 	var group sync.WaitGroup
 	for name, place := range places {
 		group.Go(func() {
-			state := look(ctx, place)
+			state, inUse := look(ctx, place)
 			mutex.Lock()
 			defer mutex.Unlock()
 			seen[name] = state
+			used = used || inUse
 		})
 	}
 	group.Wait()
-	return seen
+	return seen, used
 }
 
 // announce wakes the charm.

@@ -12,6 +12,7 @@ const (
 	knows    = `{"states": {"persistence": "1.19", "visibility": "1.14"}, "again": 0}`
 	knowsOut = `{"states": {"persistence": "!", "visibility": "!"}, "again": 0}`
 	goesOn   = `{"states": {"persistence": "1.18", "visibility": "1.14"}, "again": 1}`
+	waits    = `{"states": {"persistence": "1.18", "visibility": "1.14"}, "again": 60, "unused": true}`
 	retries  = `{"states": {"persistence": "0.0", "visibility": "0.0"}, "again": 60}`
 )
 
@@ -23,70 +24,82 @@ type sight struct {
 	visibility  string
 	tell        bool
 	next        time.Duration
+	used        bool
 }
 
 func TestTheCharmIsToldOnceOfWhatDiffersTwiceInARow(t *testing.T) {
 	for name, sights := range map[string][]sight{
 		"nothing new": {
-			{0, knows, "1.19", "1.14", false, relaxed},
-			{3, knows, "1.19", "1.14", false, relaxed},
+			{0, knows, "1.19", "1.14", false, relaxed, true},
+			{3, knows, "1.19", "1.14", false, relaxed, true},
 		},
 		"an outage, then its end": {
-			{0, knows, "1.19", "1.14", false, relaxed},
-			{3, knows, "!", "!", false, eager},
-			{4, knows, "!", "!", true, eager},
-			{5, knows, "!", "!", false, eager},
-			{6, knowsOut, "!", "!", false, eager},
-			{60, knowsOut, "1.19", "1.14", false, eager},
-			{61, knowsOut, "1.19", "1.14", true, eager},
-			{62, knowsOut, "1.19", "1.14", false, eager},
-			{63, knows, "1.19", "1.14", false, relaxed},
+			{0, knows, "1.19", "1.14", false, relaxed, true},
+			{3, knows, "!", "!", false, eager, true},
+			{4, knows, "!", "!", true, eager, true},
+			{5, knows, "!", "!", false, eager, true},
+			{6, knowsOut, "!", "!", false, eager, true},
+			{60, knowsOut, "1.19", "1.14", false, eager, true},
+			{61, knowsOut, "1.19", "1.14", true, eager, true},
+			{62, knowsOut, "1.19", "1.14", false, eager, true},
+			{63, knows, "1.19", "1.14", false, relaxed, true},
 		},
 		"an outage of a second": {
-			{0, knows, "!", "1.14", false, eager},
-			{1, knows, "1.19", "1.14", false, relaxed},
+			{0, knows, "!", "1.14", false, eager, true},
+			{1, knows, "1.19", "1.14", false, relaxed, true},
 		},
 		"an outage that is over when the charm looks, then another": {
-			{0, knows, "!", "!", false, eager},
-			{1, knows, "!", "!", true, eager},
-			{2, knows, "1.19", "1.14", false, relaxed},
-			{5, knows, "!", "!", false, eager},
-			{6, knows, "!", "!", true, eager},
+			{0, knows, "!", "!", false, eager, true},
+			{1, knows, "!", "!", true, eager, true},
+			{2, knows, "1.19", "1.14", false, relaxed, true},
+			{5, knows, "!", "!", false, eager, true},
+			{6, knows, "!", "!", true, eager, true},
 		},
 		"a refusal that the charm sees otherwise": {
-			{0, knows, "!", "!", false, eager},
-			{1, knows, "!", "!", true, eager},
-			{9, knows, "!", "!", false, eager},
-			{10, knows, "!28", "!", false, eager},
-			{11, knows, "!28", "!", true, eager},
+			{0, knows, "!", "!", false, eager, true},
+			{1, knows, "!", "!", true, eager, true},
+			{9, knows, "!", "!", false, eager, true},
+			{10, knows, "!28", "!", false, eager, true},
+			{11, knows, "!28", "!", true, eager, true},
 		},
 		"a migration by this charm's own hook": {
-			{0, goesOn, "1.18", "1.14", false, eager},
-			{1, goesOn, "busy", "1.14", false, eager},
-			{2, goesOn, "1.19", "1.14", false, eager},
-			{3, knows, "1.19", "1.14", false, relaxed},
+			{0, goesOn, "1.18", "1.14", false, eager, true},
+			{1, goesOn, "busy", "1.14", false, eager, true},
+			{2, goesOn, "1.19", "1.14", false, eager, true},
+			{3, knows, "1.19", "1.14", false, relaxed, true},
 		},
 		"a migration by somebody else": {
-			{0, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "busy", "1.14", false, eager},
-			{9, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "busy", "1.14", false, eager},
-			{10, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "1.19", "1.14", false, eager},
-			{11, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "1.19", "1.14", true, eager},
+			{0, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "busy", "1.14", false, eager, true},
+			{9, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "busy", "1.14", false, eager, true},
+			{10, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "1.19", "1.14", false, eager, true},
+			{11, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "1.19", "1.14", true, eager, true},
 		},
 		"the charm wants to go on": {
-			{0, goesOn, "1.18", "1.14", false, eager},
-			{1, goesOn, "1.18", "1.14", true, eager},
-			{3, goesOn, "1.18", "1.14", false, eager},
-			{6, goesOn, "1.18", "1.14", true, eager},
+			{0, goesOn, "1.18", "1.14", false, eager, true},
+			{1, goesOn, "1.18", "1.14", true, eager, true},
+			{3, goesOn, "1.18", "1.14", false, eager, true},
+			{6, goesOn, "1.18", "1.14", true, eager, true},
+		},
+		"the charm waits for the server to stop": {
+			{0, waits, "1.18", "1.14", false, eager, true},
+			{9, waits, "1.18", "1.14", false, eager, true},
+			{10, waits, "1.18", "1.14", true, eager, false},
+			{11, waits, "1.18", "1.14", false, eager, false},
+			{15, waits, "1.18", "1.14", true, eager, false},
+		},
+		"a server that does not stop": {
+			{0, waits, "1.18", "1.14", false, eager, true},
+			{60, waits, "1.18", "1.14", true, eager, true},
 		},
 		"the charm wants to try again": {
-			{0, retries, "0.0", "0.0", false, eager},
-			{59, retries, "0.0", "0.0", false, eager},
-			{60, retries, "0.0", "0.0", true, eager},
-			{61, retries, "0.0", "0.0", false, eager},
-			{120, retries, "0.0", "0.0", true, eager},
+			{0, retries, "0.0", "0.0", false, eager, true},
+			{59, retries, "0.0", "0.0", false, eager, true},
+			{60, retries, "0.0", "0.0", true, eager, true},
+			{61, retries, "0.0", "0.0", false, eager, true},
+			{120, retries, "0.0", "0.0", true, eager, true},
 		},
 		"a file that is just being written": {
-			{0, "", "1.19", "1.14", false, eager},
+			{0, "", "1.19", "1.14", false, eager, true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +107,7 @@ func TestTheCharmIsToldOnceOfWhatDiffersTwiceInARow(t *testing.T) {
 			start := time.Now()
 			for _, s := range sights {
 				seen := map[string]string{"persistence": s.persistence, "visibility": s.visibility}
-				tell, next := m.judge(start.Add(time.Duration(s.second)*time.Second), []byte(s.known), seen)
+				tell, next := m.judge(start.Add(time.Duration(s.second)*time.Second), []byte(s.known), seen, s.used)
 				if tell != s.tell || next != s.next {
 					t.Errorf("after %d s: tells %v, looks again in %v", s.second, tell, next)
 				}

@@ -17,7 +17,7 @@ DATABASE = Database(Endpoint('pg', 5432, "temp'oral"), 'user', 'hush')
 class Connection:
     """A connection of pg8000 that answers as told."""
 
-    server: object = ['16.9 (Ubuntu)', False, True, True, False, 97, 12, -1, 3, -1, 7]
+    server: object = ['16.9 (Ubuntu)', False, True, True, 4, False, 97, 12, -1, 3, -1, 7]
     answer: object = ()
     metadata: object = ()
     refusal: Exception | None = None
@@ -73,7 +73,8 @@ def test_given_a_database_when_asked_then_it_tells_all_by_one_connection_and_two
     server.answer = answer
 
     oldest = '1.0' if version else None
-    assert postgresql.inspect(DATABASE) == postgresql.Inspection('16.9', False, 97, 12, version, None, oldest)
+    found = postgresql.Inspection('16.9', False, 97, 12, version, None, oldest, serving=4)
+    assert postgresql.inspect(DATABASE) == found
     assert server.opened['password'] == 'hush'
     assert server.opened['ssl_context'] is None
     assert server.opened['host'] == '10.0.0.5'
@@ -83,11 +84,11 @@ def test_given_a_database_when_asked_then_it_tells_all_by_one_connection_and_two
 
 
 def test_given_somebody_at_work_and_a_login_without_rights_when_asked_then_it_tells(server):
-    server.server = ['16.9', True, False, False, False, 97, 12, -1, 3, -1, 7]
+    server.server = ['16.9', True, False, False, 4, False, 97, 12, -1, 3, -1, 7]
 
     found = postgresql.inspect(DATABASE)
 
-    assert (found.locked, found.creates, found.extends) == (True, False, False)
+    assert (found.locked, found.creates, found.extends, found.serving) == (True, False, False, 4)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_given_a_database_of_workflows_when_asked_then_it_tells_the_shard_count(
     ],
 )
 def test_given_limits_of_the_role_and_the_database_when_asked_then_the_lowest_counts(server, numbers, allowed, used):
-    server.server = ['16.9', False, True, True, False, *numbers]
+    server.server = ['16.9', False, True, True, 4, False, *numbers]
 
     found = postgresql.inspect(DATABASE)
 
@@ -162,7 +163,7 @@ def test_given_a_database_that_was_dropped_then_the_sentence_says_so(server):
 @pytest.mark.parametrize('known', [True, False])
 def test_given_tls_then_the_certificate_is_verified_where_its_authority_is_known(server, known):
     server.answer = [['1.19', '1.0', False]]
-    server.server = ['16.9', False, True, True, True, 97, 12, -1, 3, -1, 7]
+    server.server = ['16.9', False, True, True, 4, True, 97, 12, -1, 3, -1, 7]
     ca = trustme.CA().cert_pem.bytes().decode() if known else ''
 
     found = postgresql.inspect(Database(Endpoint('pg', 5432, 'temporal', tls=True, ca=ca), 'user', 'hush'))

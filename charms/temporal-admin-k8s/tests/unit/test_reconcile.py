@@ -228,7 +228,7 @@ def test_given_another_job_that_began_meanwhile_when_reconciled_then_it_goes_on_
     assert _answer(out) is None
 
 
-@pytest.mark.parametrize('told', [None, READY])
+@pytest.mark.parametrize('told', [None, dataclasses.replace(READY, versions=SchemaVersions('1.18', '1.14'))])
 def test_given_somebody_who_works_on_a_schema_when_reconciled_then_it_waits_for_the_end(ctx, databases, told):
     databases.versions |= {'temporal': '1.18', 'temporal_visibility': '1.14'}
     databases.changes = {'temporal': {'locked': True}}
@@ -298,29 +298,45 @@ def test_given_a_schema_that_went_back_when_reconciled_then_the_server_stops_bef
     ctx, databases, persistence
 ):
     databases.versions |= {'temporal': persistence, 'temporal_visibility': '1.14'}
+    databases.changes = {'temporal': {'serving': 4}, 'temporal_visibility': {'serving': 3}}
 
     first = _changed(ctx, READY)
 
     assert _migrated(ctx) == []
-    assert first.unit_status == ops.WaitingStatus(
+    sentence = (
         f'the schema is older than it was (persistence {persistence or "0.0"}, visibility 1.14): '
-        'temporal-k8s stops, then it is migrated'
+        'waiting for temporal-k8s to stop (7 connections)'
     )
+    assert first.unit_status == ops.WaitingStatus(sentence)
     answer = _answer(first)
     assert answer is not None
-    assert (answer.status, answer.versions) == (admin.MIGRATING, SchemaVersions(persistence or '0.0', '1.14'))
-    assert _known(ctx, first) == (persistence or '0.0', '1.14', 1)
+    assert (answer.status, answer.versions, answer.reason) == (
+        admin.MIGRATING,
+        SchemaVersions(persistence or '0.0', '1.14'),
+        sentence,
+    )
+    known = _file(ctx, first, 'known.json')
+    assert known
+    assert (known['again'], known['unused']) == (60, True)
 
-    out = ctx.run(ctx.on.update_status(), first)
+    second = ctx.run(ctx.on.update_status(), first)
+    assert _migrated(ctx) == []
+    assert second.unit_status == ops.WaitingStatus(sentence)
+
+    databases.changes = {}
+    out = ctx.run(ctx.on.update_status(), second)
 
     assert _migrated(ctx) == [PERSISTENCE]
     assert _answer(out) == READY
 
 
-def test_given_a_server_that_needs_more_than_before_when_reconciled_then_it_is_migrated_at_once(ctx, databases):
+@pytest.mark.parametrize('status', [admin.READY, admin.MIGRATING])
+def test_given_a_server_that_needs_more_than_before_when_reconciled_then_it_is_migrated_at_once(ctx, databases, status):
     databases.versions |= {'temporal': '1.18', 'temporal_visibility': '1.14'}
+    # Units that still run the version before can work with either schema.
+    databases.changes = {'temporal': {'serving': 4}}
 
-    _changed(ctx, admin.Schema(admin.READY, SchemaVersions('1.18', '1.14'), REQUEST.fingerprint))
+    _changed(ctx, admin.Schema(status, SchemaVersions('1.18', '1.14'), REQUEST.fingerprint))
 
     assert _migrated(ctx) == [PERSISTENCE]
 
