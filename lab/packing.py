@@ -124,7 +124,7 @@ def tracked(folder: pathlib.Path) -> list[pathlib.Path]:
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:
     """What a charm is packed from."""
     if folder == settings.ROOT:
-        own = [settings.ROOT / n for n in ('src', 'templates', 'health')]
+        own = [settings.ROOT / n for n in ('src', 'templates', 'health', 'client')]
         own += [p for p in settings.ROOT.glob('*.yaml')]
     else:
         own = [folder]

@@ -14,6 +14,7 @@ from temporal_charms.secret_cache import SecretCache
 import conditions
 import databases
 import facts
+import namespaces
 import plan
 import probe
 from workload import Workload
@@ -34,6 +35,7 @@ class TemporalCharm(ops.CharmBase):
         self.workload = Workload(container)
         self._secrets = SecretCache(container, '/etc/temporal-charm/secrets.json')
         self._starts = True
+        self._namespaces = namespaces.Keeper(self.model, lambda: self._facts)
         events = [
             self.on.config_changed,
             self.on.update_status,
@@ -53,6 +55,8 @@ class TemporalCharm(ops.CharmBase):
         framework.observe(self.on.leader_elected, self._on_leader_elected)
         framework.observe(self.on.secret_changed, self._on_secret_changed)
         framework.observe(self.on.secret_remove, self._forget_revision)
+        for name in self.meta.actions:
+            framework.observe(self.on[name].action, self._on_action)
         framework.observe(self.on.collect_unit_status, self._collect_status)
 
     @functools.cached_property
@@ -64,6 +68,11 @@ class TemporalCharm(ops.CharmBase):
     @functools.cached_property
     def _plan(self) -> plan.Plan:
         return plan.make(self._facts)
+
+    def _on_action(self, event: ops.ActionEvent) -> None:
+        import actions
+
+        actions.run(event, self._facts, self._plan, self.workload)
 
     def _on_secret_changed(self, event: ops.SecretChangedEvent) -> None:
         """Take up the newest revision; all other events go on with the one that is tracked."""
@@ -81,6 +90,8 @@ class TemporalCharm(ops.CharmBase):
         self._publish()
         self._take_turns()
         self._starts = self.workload.apply(self._plan)
+        if self._namespaces.reconcile():
+            self.workload.wake()
         if self._plan.version:
             self.unit.set_workload_version(self._plan.version)
         self.unit.set_ports(*self._plan.ports)
@@ -166,13 +177,13 @@ class TemporalCharm(ops.CharmBase):
         event.remove_revision()
 
     def _collect_status(self, event: ops.CollectStatusEvent) -> None:
-        outcome = conditions.Outcome(self._starts, probe.ask())
+        outcome = conditions.Outcome(self._starts, probe.ask(), self._namespaces.problem)
         failed = first_unmet(conditions.OUTCOMES, outcome)
         if self._plan.unmet:
             event.add_status(self._plan.unmet.status(self._facts))
         elif failed:
             event.add_status(failed.status(outcome))
-        else:
+        elif self._namespaces.settled:
             event.add_status(ops.ActiveStatus(self._plan.remark))
 
 

@@ -14,6 +14,7 @@ from temporal_charms.conditions import Condition
 
 import budget
 from facts import Facts
+from namespaces import Problem
 from probe import Health
 from roles import ROLES
 
@@ -202,10 +203,19 @@ class Outcome:
     Attributes:
         starts: whether no server ended right after it was started.
         health: what the server answers now.
+        namespaces: why a declared namespace is not as it should be; None if all are.
     """
 
     starts: bool
     health: Health
+    namespaces: Problem | None = None
+
+
+def _namespaces_status(outcome: Outcome) -> ops.StatusBase:
+    problem = outcome.namespaces
+    assert problem is not None
+    sentence = f'declared-namespaces: {problem.sentence}'
+    return ops.WaitingStatus(sentence) if problem.passing else ops.BlockedStatus(sentence)
 
 
 OUTCOMES: tuple[Condition[Outcome], ...] = (
@@ -220,5 +230,10 @@ OUTCOMES: tuple[Condition[Outcome], ...] = (
         'serving',
         lambda outcome: outcome.health.serving,
         lambda outcome: ops.WaitingStatus(f'waiting for {outcome.health.detail}'),
+    ),
+    Condition(
+        'declared-namespaces',
+        lambda outcome: outcome.namespaces is None,
+        lambda outcome: _namespaces_status(outcome),
     ),
 )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import ops
 from ops import pebble
-from temporal_charms import admin, cluster, versions
+from temporal_charms import admin, cluster, databags, versions
 from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import image_version
 
@@ -91,6 +91,7 @@ class Peers:
         version: of the server that served last; None before.
         turn: the unit that may restart its server now; empty if none asked.
         requests: units that want to restart their server, with the reason. Only the leader knows those of other units.
+        declared: namespaces that are or were declared, to whether they still are.
     """
 
     units: int = 1
@@ -98,6 +99,7 @@ class Peers:
     version: versions.Version | None = None
     turn: str = ''
     requests: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    declared: Mapping[str, bool] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def load(cls, model: ops.Model) -> Peers:
@@ -116,6 +118,7 @@ class Peers:
             versions.parse(told.get('version', '')),
             told.get('turn', ''),
             {unit: reason for unit, reason in requests.items() if reason},
+            databags.load_json(told, 'declared') or {},
         )
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import declared
+from declared import Wanted
 from roles import FRONTEND, ROLES, Role
 
 LOG_LEVELS = ('debug', 'info', 'warn', 'error')
@@ -30,6 +32,7 @@ class Options:
         namespace_rps: `namespace-rps-limit`: namespace to its own limit.
         hostname: `external-hostname`, or the application's name.
         dynamic_config: `dynamic-config`: key to list of `{value, constraints}`.
+        declared: `declared-namespaces`.
         problem: what is wrong with them, one sentence; the values are not to be used then.
     """
 
@@ -42,6 +45,7 @@ class Options:
     namespace_rps: dict[str, int]
     hostname: str
     dynamic_config: dict[str, Any]
+    declared: tuple[Wanted, ...] = ()
     problem: str = ''
 
     @classmethod
@@ -57,6 +61,7 @@ class Options:
         hostname = text['external-hostname'] or app
         limits, limits_problem = _limits(text['namespace-rps-limit'])
         dynamic_config, dynamic_problem = _dynamic_config(text['dynamic-config'])
+        namespaces, namespaces_problem = declared.load(text[declared.OPTION])
         return cls(
             roles=tuple(role for name, role in ROLES.items() if name in services),
             shards=int(text['num-history-shards']),
@@ -67,11 +72,12 @@ class Options:
             namespace_rps=limits,
             hostname=hostname,
             dynamic_config=dynamic_config,
+            declared=namespaces,
             problem=next(
                 filter(
                     None,
                     (_services(services), *_ranges(text), _log_level(text), _hostname(hostname), limits_problem,
-                     dynamic_problem),
+                     dynamic_problem, namespaces_problem),
                 ),
                 '',
             ),

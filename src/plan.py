@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 
 from ops import pebble
-from temporal_charms import admin, cluster, host_info, ingress, nginx_route
+from temporal_charms import admin, cluster, databags, ingress, nginx_route
 from temporal_charms.conditions import Condition, first_unmet, must_stop
 from temporal_charms.workload import File
 
 import budget
+import declared
 import layer
 import settings
 import turns
@@ -134,7 +135,9 @@ def _peers(facts: Facts, unmet: Condition[Facts] | None, turn: str) -> dict[str,
         shards = facts.shards
     if facts.health.serving and facts.image.version:
         version = facts.image.version_text
-    return {'shards': str(shards or ''), 'version': version, 'turn': turn}
+    named = peers.declared if facts.options.problem else declared.remember(peers.declared, facts.options.declared)
+    known = databags.dump_json(named) if named else ''
+    return {'shards': str(shards or ''), 'version': version, 'turn': turn, 'declared': known}
 
 
 def admin_request(facts: Facts, secret_uri: str) -> dict[str, str] | None:
@@ -179,13 +182,12 @@ def cluster_offer(facts: Facts, secret_uri: str, app: str) -> dict[str, str] | N
 
 def _databags(facts: Facts) -> dict[str, dict[str, str]]:
     here, options = facts.here, facts.options
-    databags: dict[str, dict[str, str]] = {'ingress': {}, 'nginx-route': {}, 'temporal-host-info': {}}
+    said: dict[str, dict[str, str]] = {'ingress': {}, 'nginx-route': {}}
     if options.has_frontend:
-        databags['ingress'] = ingress.application(here.model, here.app, FRONTEND.port)
-        databags['nginx-route'] = nginx_route.application(here.model, here.app, FRONTEND.port, options.hostname)
-        databags['temporal-host-info'] = host_info.dump(here.frontend)
+        said['ingress'] = ingress.application(here.model, here.app, FRONTEND.port)
+        said['nginx-route'] = nginx_route.application(here.model, here.app, FRONTEND.port, options.hostname)
     if facts.member and not options.problem:
         services = tuple(role.name for role in options.roles)
         member = cluster.Member(here.app, services, facts.peers.units, budget.of(facts).here, facts.image.version_text)
-        databags['join-cluster'] = member.dump()
-    return databags
+        said['join-cluster'] = member.dump()
+    return said

@@ -80,6 +80,10 @@ class Workload:
             workload.watch(self._container, layer.SERVING)
         return True
 
+    def wake(self) -> None:
+        """Have a hook in a moment, for what the server refused and may soon grant."""
+        workload.wake(self._container, 'again', 'canonical.com/temporal-k8s/again', 5)
+
     def restart(self, reason: str) -> None:
         """Restart the server, whatever it reads.
 
@@ -123,6 +127,13 @@ class Workload:
     def journal(self) -> list[dict[str, object]]:
         """What was done to the server since the container started, oldest first."""
         return [json.loads(line) for line in (workload.read(self._container, JOURNAL) or '').splitlines()]
+
+    def configuration_changed(self) -> str | None:
+        """When a file that the server reads was last written (RFC 3339); None where there is none."""
+        names = (settings.CONFIG_FILE, settings.DYNAMIC_CONFIG_FILE)
+        times = [info.last_modified for name in names if self._container.exists(name)
+                 for info in self._container.list_files(name)]  # fmt: skip
+        return max(times).astimezone(datetime.UTC).isoformat(timespec='seconds') if times else None
 
     def _runs(self) -> bool:
         services = self._container.get_services(SERVICE)

@@ -6,6 +6,7 @@ a restart is owed until Pebble has done it, whichever command a killed hook got 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import pathlib
@@ -144,6 +145,34 @@ def stop(container: ops.Container, names: Iterable[str]) -> bool:
     if running:
         container.stop(*running)
     return bool(running)
+
+
+def wake(container: ops.Container, label: str, notice: str, seconds: int) -> None:
+    """Let Pebble send a notice in a while, for what nothing else brings news of; at most one is under way.
+
+    Args:
+        container: with a shell, or nothing is sent.
+        label: of the service and of its layer.
+        notice: its key.
+        seconds: until then.
+    """
+    layer: pebble.LayerDict = {
+        'services': {
+            label: {
+                'override': 'replace',
+                'summary': 'Wakes the charm in a while',
+                # As root: Juju is not told of the notices of other users.
+                'command': f'sh -c "sleep {seconds}; /charm/bin/pebble notify {notice}"',
+                'startup': 'disabled',
+                'on-success': 'ignore',
+                'on-failure': 'ignore',
+            }
+        }
+    }
+    with contextlib.suppress(pebble.ChangeError, pebble.ConnectionError):
+        if label not in container.get_plan().services:
+            container.add_layer(label, layer, combine=True)
+        container.start(label)
 
 
 def environment(values: Mapping[str, str], files: Iterable[File]) -> dict[str, str]:

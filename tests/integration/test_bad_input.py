@@ -139,7 +139,7 @@ def test_given_no_queue_and_no_server_then_blocked_asks_for_one_after_the_other(
         ('supported-workflows', 'Missing', 'workflows-file has no workflow named Missing (there is: Pulse)'),
         ('supported-activities', 'missing', 'workflows-file has no activity named missing (there is: beat)'),
         ('host', 'somewhere:7233', 'the server is named twice, by relation and by host'),
-        ('namespace', 'elsewhere', 'namespace elsewhere does not exist on'),
+        ('namespace', 'temporal-system', 'temporal-k8s registers no namespace temporal-system'),
         ('workflows-file-name', 'other.whl', 'workflows-file-name is other.whl, but workflows-file holds'),
     ],
 )

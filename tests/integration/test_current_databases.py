@@ -36,11 +36,7 @@ def address(juju, deployed) -> str:
     return f'{juju.status().apps[SERVER].address}:7233'
 
 
-def test_given_a_worker_whose_namespace_is_missing_when_it_is_registered_then_it_polls(juju, deployed):
-    suite.wait_status(juju, WORKER, 'blocked: namespace default does not exist')
-
-    suite.register_namespace(juju, ADMIN)
-
+def test_given_a_worker_whose_namespace_is_missing_then_the_server_registers_it(juju, deployed):
     suite.wait_active(juju)
 
 

@@ -34,8 +34,11 @@ NEIGHBOURS = {
     'nginx-ingress-integrator': 'lab/neighbours/nginx-ingress-integrator',
 }
 CHARMS = SUITE | NEIGHBOURS
-PROGRAMS = {SERVER: 'bin/temporal-health', 'temporal-admin-k8s': 'bin/temporal-schema'}
-"""What a charm pushes into the workload's container, built from Go files of its own."""
+PROGRAMS = {
+    SERVER: {'bin/temporal-health': 'Usage of', 'bin/temporal-client': '{"error":"the request is no JSON document'},
+    'temporal-admin-k8s': {'bin/temporal-schema': 'Usage of'},
+}
+"""What is built from Go files for a charm, and how it answers a wrong question."""
 
 WARM = 30
 """Seconds that packing may take when nothing has changed."""
@@ -105,7 +108,7 @@ def test_given_the_charms_of_the_repository_then_these_are_packed():
 def test_given_a_packed_charm_then_its_files_are_the_repositorys_and_no_others(charm, unpacked):
     folder = settings.ROOT / CHARMS[charm]
     ours = _in_git(folder, 'src', 'lib', 'templates')
-    made = {'dispatch', 'manifest.yaml', *_declared(folder), *([PROGRAMS[charm]] if charm in PROGRAMS else [])}
+    made = {'dispatch', 'manifest.yaml', *_declared(folder), *PROGRAMS.get(charm, {})}
 
     packed = {name: content for name, content in _on_disk(unpacked).items() if not name.startswith('venv/')}
 
@@ -159,12 +162,13 @@ def test_given_a_packed_charm_when_dispatched_then_all_it_imports_comes_from_the
 
 
 @pytest.mark.parametrize('charm', PROGRAMS, scope='session', indirect=True)
-def test_given_a_charm_with_a_program_for_the_container_then_it_runs_in_any_image(charm, unpacked):
-    program = unpacked / PROGRAMS[charm]
+def test_given_a_charm_with_programs_then_they_run_in_any_image(charm, unpacked):
+    for name, answer in PROGRAMS[charm].items():
+        program = unpacked / name
+        result = subprocess.run([program, '-help'], input='no JSON', capture_output=True, text=True)
 
-    assert not _asks_for_a_loader(program.read_bytes())
-    usage = subprocess.run([program, '-help'], capture_output=True, text=True)
-    assert 'Usage of' in usage.stderr
+        assert not _asks_for_a_loader(program.read_bytes()), name
+        assert answer in result.stdout + result.stderr, name
 
 
 def _asks_for_a_loader(elf: bytes) -> bool:
@@ -291,6 +295,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
         ('config.yaml', {SERVER}),
         ('charmcraft.yaml', {SERVER}),
         ('health/main.go', {SERVER}),
+        ('client/main.go', {SERVER}),
         ('charms/temporal-admin-k8s/src/plan.py', {'temporal-admin-k8s'}),
         ('charms/temporal-admin-k8s/watcher/run.go', {'temporal-admin-k8s'}),
         ('charms/temporal-worker-k8s/src/loader/run.py', {'temporal-worker-k8s'}),

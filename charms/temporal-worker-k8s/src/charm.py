@@ -34,6 +34,7 @@ class TemporalWorkerCharm(ops.CharmBase):
             self.on.upgrade_charm,
             container.pebble_ready,
             container.pebble_custom_notice,
+            server.relation_created,
             server.relation_changed,
             server.relation_broken,
             info.relation_created,
@@ -55,9 +56,13 @@ class TemporalWorkerCharm(ops.CharmBase):
             self._prepare()
         self.workload.apply(self._plan)
         if self._facts.leader:
-            for relation in self.model.relations['temporal-worker-info']:
-                if relation.active:
-                    databags.publish(relation.data[self.app], self._plan.databag)
+            for name, content in (
+                ('temporal-host-info', self._plan.request),
+                ('temporal-worker-info', self._plan.databag),
+            ):
+                for relation in self.model.relations[name]:
+                    if relation.active:
+                        databags.publish(relation.data[self.app], content)
 
     def _prepare(self) -> None:
         """Install the code and look into it, then decide once more with what came of it."""

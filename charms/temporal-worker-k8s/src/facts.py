@@ -80,10 +80,12 @@ class Server:
     Attributes:
         related: the application of the relation; empty where there is none.
         frontend: where the server answers; None until that is known.
+        grant: what it has said of the namespace that this application asks for.
     """
 
     related: str = ''
     frontend: Frontend | None = None
+    grant: host_info.Grant = dataclasses.field(default_factory=host_info.Grant)
 
     @classmethod
     def load(cls, model: ops.Model, host: str) -> Server:
@@ -91,7 +93,8 @@ class Server:
         relation = next((r for r in model.relations['temporal-host-info'] if r.active and r.app), None)
         if relation is None:
             return cls(frontend=_address(host))
-        return cls(relation.app.name, host_info.load(relation.data[relation.app]))
+        told = relation.data[relation.app]
+        return cls(relation.app.name, host_info.load(told), host_info.Grant.load(told))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pathlib
 
 import ops
 from ops import pebble
+from temporal_charms import host_info
 from temporal_charms.conditions import Condition, first_unmet, must_stop
 from temporal_charms.workload import USER_ID, File, environment
 
@@ -73,8 +74,24 @@ _BEFORE_CODE: tuple[Condition[Facts], ...] = (
     ),
 )
 
+
+def _has_namespace(facts: Facts) -> bool:
+    """Whether the namespace is there, as far as the server tells; one that registers none says nothing."""
+    grant = facts.server.grant
+    return not grant.status or (grant.status == host_info.GRANTED and grant.namespace == facts.config.namespace)
+
+
+def _namespace_status(facts: Facts) -> ops.StatusBase:
+    grant, app = facts.server.grant, facts.server.related
+    if grant.status == host_info.REFUSED:
+        what = grant.reason or f'namespace {facts.config.namespace}'
+        return ops.BlockedStatus(f'{app} registers no {what}: juju config {facts.app} namespace=NAME')
+    return ops.WaitingStatus(f'waiting for {app} to register namespace {facts.config.namespace}')
+
+
 CONDITIONS: tuple[Condition[Facts], ...] = (
     *_BEFORE_CODE,
+    Condition('namespace', _has_namespace, _namespace_status, stops=False),
     Condition(
         'prepared',
         lambda facts: facts.code.prepared.key == preparation_key(facts),
@@ -111,6 +128,7 @@ class Plan:
         prepare: the key under which the code has still to be prepared; empty if it is.
         layer: the Pebble layer; empty while the worker may not be (re)started.
         databag: what the application says on `temporal-worker-info`.
+        request: what it asks of the server on `temporal-host-info`.
     """
 
     unmet: Condition[Facts] | None
@@ -119,6 +137,7 @@ class Plan:
     prepare: str
     layer: pebble.LayerDict
     databag: dict[str, str]
+    request: dict[str, str]
 
 
 def make(facts: Facts) -> Plan:
@@ -134,6 +153,7 @@ def make(facts: Facts) -> Plan:
         prepare=key if files and facts.code.prepared.key != key else '',
         layer=_layer(facts, files) if files and unmet is None else {},
         databag={'namespace': facts.config.namespace, 'queue': facts.config.queue},
+        request=host_info.Request(facts.config.namespace).dump(),
     )
 
 

@@ -105,6 +105,33 @@ def test_given_host_info_that_is_not_complete_then_it_is_not_said_yet(databag):
     assert host_info.load(databag) is None
 
 
+@pytest.mark.parametrize('request_', [host_info.Request('orders'), host_info.Request('orders', '30d')])
+def test_given_a_request_for_a_namespace_when_dumped_and_loaded_then_it_is_the_same(request_):
+    assert host_info.Request.load(request_.dump()) == request_
+
+
+def test_given_no_request_for_a_namespace_then_there_is_none():
+    assert host_info.Request.load({'retention': '30d'}) is None
+    assert host_info.Request('').dump() == {}
+
+
+@pytest.mark.parametrize(
+    'grant',
+    [
+        host_info.Grant(),
+        host_info.Grant(host_info.PENDING),
+        host_info.Grant(host_info.GRANTED, 'orders'),
+        host_info.Grant(host_info.REFUSED, reason='no'),
+    ],
+)
+def test_given_what_became_of_a_request_when_dumped_and_loaded_then_it_is_the_same(grant):
+    databag = host_info.dump(Frontend('h', 7233), grant)
+
+    assert host_info.Grant.load(databag) == grant
+    assert host_info.load(databag) == Frontend('h', 7233)
+    assert all(databag.values())
+
+
 def test_given_equal_values_then_their_json_is_equal():
     assert databags.dump_json({'b': 1, 'a': 2}) == databags.dump_json({'a': 2, 'b': 1}) == '{"a":2,"b":1}'
 

@@ -51,6 +51,17 @@ class State:
         """Set the whole answer."""
         self.polling, self.problem, self.operator = polling, problem, operator
 
+    def refused(self, wanted: layout.Settings, error: RPCError) -> None:
+        """Tell what the server has refused; a namespace can also be deleted while the worker polls."""
+        if error.status == RPCStatusCode.NOT_FOUND:
+            self.change(
+                problem=f'namespace {wanted.namespace} does not exist on {wanted.address}: register it or change the '
+                'option namespace',
+                operator=True,
+            )
+        else:
+            self.change(problem=f'{wanted.address} to answer ({error.status.name.lower()})')
+
     def answer(self) -> bytes:
         """An HTTP response."""
         body = json.dumps(dataclasses.asdict(self)).encode()
@@ -91,7 +102,7 @@ async def _watch(client: Client, wanted: layout.Settings, code: discovery.Code, 
         try:
             seen = [await _sees(client, wanted, kind) for kind in kinds]
         except RPCError as error:
-            state.change(problem=f'{wanted.address} to answer ({error.status.name.lower()})')
+            state.refused(wanted, error)
         else:
             if all(seen):
                 state.change(polling=True)
@@ -134,14 +145,7 @@ async def _work(wanted: layout.Settings, code: discovery.Code, state: State) -> 
             finally:
                 watcher.cancel()
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
-                state.change(
-                    problem=f'namespace {wanted.namespace} does not exist on {wanted.address}: register it or change '
-                    'the option namespace',
-                    operator=True,
-                )
-            else:
-                state.change(problem=f'{wanted.address} to answer ({error.status.name.lower()})')
+            state.refused(wanted, error)
         except (RuntimeError, TimeoutError) as error:
             # What the SDK raises when it cannot connect, or when polling ends for good.
             _logger.warning('%s: %s', wanted.address, error or 'no answer')

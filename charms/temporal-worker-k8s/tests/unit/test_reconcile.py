@@ -167,3 +167,64 @@ def test_given_a_notice_when_it_arrives_then_the_status_is_what_the_worker_answe
     )
 
     assert out.unit_status == status
+
+
+@pytest.mark.parametrize('leader', [True, False])
+def test_given_a_related_server_then_the_leader_asks_it_for_the_namespace(run, disk, archive, leader):
+    out = run(world.state(disk, archive, leader=leader, config={'queue': 'q', 'namespace': 'jobs'}))
+
+    (relation,) = out.get_relations('temporal-host-info')
+    assert relation.local_app_data == ({'namespace': 'jobs'} if leader else {})
+
+
+_ADDRESS = {'host': 'temporal-k8s.m.svc.cluster.local', 'port': '7233'}
+
+
+@pytest.mark.parametrize(
+    ('told', 'status'),
+    [
+        ({}, None),
+        ({'namespace_status': 'granted', 'namespace': 'default'}, None),
+        (
+            {'namespace_status': 'pending'},
+            ops.WaitingStatus('waiting for temporal-k8s to register namespace default'),
+        ),
+        (
+            {'namespace_status': 'granted', 'namespace': 'other'},
+            ops.WaitingStatus('waiting for temporal-k8s to register namespace default'),
+        ),
+        (
+            {'namespace_status': 'refused', 'namespace_reason': 'namespace default: the name is taken'},
+            ops.BlockedStatus(
+                'temporal-k8s registers no namespace default: the name is taken: '
+                'juju config temporal-worker-k8s namespace=NAME'
+            ),
+        ),
+        (
+            {'namespace_status': 'refused'},
+            ops.BlockedStatus(
+                'temporal-k8s registers no namespace default: juju config temporal-worker-k8s namespace=NAME'
+            ),
+        ),
+    ],
+)
+def test_given_a_server_that_registers_namespaces_then_the_worker_starts_with_one(run, disk, archive, told, status):
+    out = run(world.state(disk, archive, relations=[world.server({**_ADDRESS, **told})]))
+
+    services = out.get_container('temporal-worker').service_statuses
+    assert (plan.SERVICE in services) == (status is None)
+    if status:
+        assert out.unit_status == status
+
+
+def test_given_a_running_worker_when_it_is_to_have_another_namespace_then_it_goes_on_until_that_is_there(
+    ctx, run, disk, archive
+):
+    granted = world.server({**_ADDRESS, 'namespace_status': 'granted', 'namespace': 'default'})
+    first = run(world.state(disk, archive, relations=[granted]))
+
+    out = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, config={'queue': 'q', 'namespace': 'jobs'}))
+
+    assert out.unit_status == ops.WaitingStatus('waiting for temporal-k8s to register namespace jobs')
+    assert out.get_container('temporal-worker').service_statuses[plan.SERVICE] == pebble.ServiceStatus.ACTIVE
+    assert _settings(disk).namespace == 'default'
