@@ -260,7 +260,7 @@ class Client:
                     [_PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
                 )
             except OSError as error:
-                raise Refused(f'temporal-client cannot be run: {error.strerror}', 'Internal') from error
+                raise Refused(f'temporal-client cannot be run: {error.strerror}', 'FailedPrecondition') from error
         assert self._process.stdin and self._process.stdout
         try:
             self._process.stdin.write(f'{line}\n')

@@ -4,8 +4,8 @@ As JSON, whose keys stay as they are:
     unit, leader, version: who answers, and with which server.
     status: `{name, message}`, as `juju status` has it.
     roles: role to `serving`, `not serving`, `unknown service` or `no answer`, for the roles of this unit.
-    cluster: `{name, id, version, shards, members}`, as the server that answers sees it; `members` is role to list of
-        HOST:PORT. Or `{error}`.
+    cluster: `{name, id, version, shards, persistence, visibility, members}`, as the server that answers sees it;
+        `persistence` and `visibility` are kinds of databases, `members` is role to list of HOST:PORT. Or `{error}`.
     shards: `{option, fixed}`: `num-history-shards`, and what can no longer be changed (null before the first start).
     databases: `persistence` and `visibility`, each `{name, host, port, tls, reachable, version, connections: {used,
         allowed}, schema: {wanted, found}}`, as PostgreSQL answers now; without what it does not answer, and with
@@ -124,6 +124,8 @@ def _cluster(server: Client) -> dict[str, Any]:
         'id': found.id,
         'version': found.version,
         'shards': found.shards,
+        'persistence': found.persistence,
+        'visibility': found.visibility,
         'members': {role: sorted(addresses) for role, addresses in members.items()},
     }
 

@@ -72,6 +72,8 @@ def test_given_a_server_that_serves_then_the_report_tells_everything(told, serve
             'id': 'c1',
             'version': '1.32.2',
             'shards': 512,
+            'persistence': 'postgres12_pgx',
+            'visibility': 'postgres12_pgx',
             'members': {'frontend': ['10.1.2.3:7233'], 'history': ['10.1.2.4:7234']},
         },
         'shards': {'option': 512, 'fixed': 512},
