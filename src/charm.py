@@ -76,7 +76,7 @@ class TemporalCharm(ops.CharmBase):
 
     def _on_secret_changed(self, event: ops.SecretChangedEvent) -> None:
         """Take up the newest revision; all other events go on with the one that is tracked."""
-        self._secrets.put(event.secret.id or '', event.secret.get_content(refresh=True))
+        self._secrets.refresh(event.secret)
         self._reconcile(event)
 
     def _on_leader_elected(self, event: ops.LeaderElectedEvent) -> None:

@@ -51,6 +51,17 @@ class SecretCache:
         self._load()[_name(uri)] = content
         self._save()
 
+    def refresh(self, secret: ops.Secret) -> None:
+        """Take up the newest revision of a secret that has changed; one that is gone since then is forgotten.
+
+        The relation over which it was granted may have gone before the event came, or before it could be run again.
+        Juju answers "not found" then, or "permission denied".
+        """
+        try:
+            self.put(secret.id or '', secret.get_content(refresh=True))
+        except ops.ModelError:
+            self.forget(secret.id or '')
+
     def forget(self, uri: str) -> None:
         """Read a secret anew the next time."""
         if self._load().pop(_name(uri), None) is not None:

@@ -58,7 +58,7 @@ class TemporalAdminCharm(ops.CharmBase):
 
     def _on_secret_changed(self, event: ops.SecretChangedEvent) -> None:
         """Take up the newest passwords; all other events go on with the revision that is tracked."""
-        self._secrets.put(event.secret.id or '', event.secret.get_content(refresh=True))
+        self._secrets.refresh(event.secret)
         self._reconcile(event)
 
     def _reconcile(self, _: ops.EventBase) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable
+from unittest import mock
 
 import ops
 import pytest
@@ -51,6 +52,17 @@ def test_given_a_secret_when_forgotten_then_it_is_read_again(cache):
     cache().get(URI, _reader('old'))
     cache().forget(URI)
     cache().forget('secret:unknown')
+
+    assert cache().get(URI, _reader('new')) == {'password': 'new'}
+
+
+@pytest.mark.parametrize('error', [ops.SecretNotFoundError('not found'), ops.ModelError('ERROR permission denied')])
+def test_given_a_secret_that_has_gone_when_refreshed_then_it_is_forgotten(cache, error):
+    secret = mock.Mock(spec=ops.Secret, id=SAME)
+    secret.get_content.side_effect = error
+    cache().get(URI, _reader('old'))
+
+    cache().refresh(secret)
 
     assert cache().get(URI, _reader('new')) == {'password': 'new'}
 
