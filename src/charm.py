@@ -35,6 +35,7 @@ class TemporalCharm(ops.CharmBase):
         self.workload = Workload(container)
         self._secrets = SecretCache(container, '/etc/temporal-charm/secrets.json')
         self._starts = True
+        self._handed_over = False
         self._namespaces = namespaces.Keeper(self.model, lambda: self._facts)
         events = [
             self.on.config_changed,
@@ -153,8 +154,10 @@ class TemporalCharm(ops.CharmBase):
         if not content:
             return ''
         uri = relation.data[self.app].get('credentials', '')
-        if uri and self._secrets.get(_CREDENTIALS, lambda: self._shared(uri)) == content:
+        # What this hook has set counts once the hook has succeeded: it is not to be remembered before.
+        if uri and (self._handed_over or self._secrets.get(_CREDENTIALS, lambda: self._shared(uri)) == content):
             return uri
+        self._handed_over = True
         self._secrets.forget(_CREDENTIALS)
         try:
             secret = self.model.get_secret(id=uri) if uri else self.model.get_secret(label=_CREDENTIALS)

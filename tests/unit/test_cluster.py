@@ -259,3 +259,20 @@ def test_given_a_contradiction_with_what_was_before_then_the_server_is_not_start
     assert out.unit_status.name == 'blocked'
     assert out.unit_status.message.endswith(status)
     assert not out.get_container('temporal').plan.services
+
+
+def test_given_a_password_that_rotates_then_what_is_handed_over_is_not_remembered_before_the_hook_has_succeeded(
+    ctx, run
+):
+    before = run(_offering(Member('back', ('history',), 1, 35), databases='current'))
+    uri = world.only(before, 'database').remote_app_data['secret-user']
+    new = {'username': 'relation_id_1', 'password': 'new'}
+    changed = dataclasses.replace(before.get_secret(id=uri), latest_content=new)
+    secrets = [changed, *(secret for secret in before.secrets if secret.id != uri)]
+
+    out = ctx.run(ctx.on.secret_changed(changed), dataclasses.replace(before, secrets=secrets))
+
+    handed_over = world.only(out, 'cluster').local_app_data['credentials']
+    assert handed_over == world.only(out, 'admin').local_app_data['credentials']
+    assert (out.get_secret(id=handed_over).latest_content or {})['persistence-password'] == 'new'
+    assert 'admin-credentials' not in json.loads(world.file(ctx, out, '/etc/temporal-charm/secrets.json'))
