@@ -65,8 +65,9 @@ class Workload:
         if wanted.watches:
             workload.push_program(self._container, _PROGRAM, PROGRAM)
             workload.push(self._container, wanted.files)
-        elif SERVICE in self._container.get_services(SERVICE):
+        else:
             workload.stop(self._container, [SERVICE])
+            # A hook may have been cut off before there was a service.
             for file in (DATABASES_FILE, KNOWN_FILE):
                 self._container.remove_path(file, recursive=True)
 

@@ -168,6 +168,15 @@ def test_given_a_watcher_when_this_unit_has_nothing_to_watch_any_more_then_it_en
     assert _file(ctx, out, 'databases.json') is None
 
 
+def test_given_a_follower_that_was_cut_off_as_the_leader_when_reconciled_then_it_forgets_passwords(ctx, tmp_path):
+    (tmp_path / 'databases.json').write_text('{}')
+    mounts = {'charm': testing.Mount(location='/etc/temporal-charm', source=tmp_path)}
+
+    _changed(ctx, leader=False, containers={dataclasses.replace(container(), mounts=mounts)})
+
+    assert not (tmp_path / 'databases.json').exists()
+
+
 def _failing(reason: str = 'update-schema: ERROR: deadlock detected') -> testing.Exec:
     reports = ({'database': 'persistence', 'status': 'failed', 'reason': reason},)
     return run(*reports, {'database': 'visibility', 'status': 'done'}, status=1, messages='noise\nwhat the tool said')
