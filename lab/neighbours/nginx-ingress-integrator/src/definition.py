@@ -27,7 +27,9 @@ class Definition:
         paths: below it.
         protocol: one of PROTOCOLS.
         backends: "host:port" of each.
-        read_timeout: seconds.
+        read_timeout: seconds without a byte from the backend after which a request fails.
+        send_timeout: likewise to the backend.
+        connect_timeout: seconds for a connection to the backend.
         http2: whether clients speak HTTP/2 without TLS.
     """
 
@@ -36,6 +38,8 @@ class Definition:
     protocol: str
     backends: tuple[str, ...]
     read_timeout: int
+    send_timeout: int
+    connect_timeout: int
     http2: bool
 
 
@@ -91,6 +95,10 @@ def _definition(
     )
     if not all(re.fullmatch(r"/[^\s;{}\"']*", path) for path in paths):
         raise InvalidDefinition("All path routes must start with a forward slash '/'")
-    timeout = int(str(app.get('proxy-read-timeout') or config['proxy-read-timeout']))
+    # As with the real charm, the options' defaults win over what the relation says, too.
+    read, send, connect = (
+        int(str(config[f'proxy-{name}-timeout'] or app.get(f'proxy-{name}-timeout') or 60))
+        for name in ('read', 'send', 'connect')
+    )
     http2 = bool(config['cleartext-http2']) and protocol.startswith('GRPC')
-    return Definition(hostname, paths, protocol, tuple(backends), timeout, http2)
+    return Definition(hostname, paths, protocol, tuple(backends), read, send, connect, http2)

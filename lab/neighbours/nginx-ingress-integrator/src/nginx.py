@@ -56,7 +56,8 @@ def _route(definition: Definition, listen: str) -> list[str]:
         route.append(f'location {path} {{ {kind}_pass {scheme}://{target};')
         if kind == 'proxy':
             route.append('proxy_set_header Host $host;')
-        route.append(f'{kind}_read_timeout {definition.read_timeout}s; {kind}_send_timeout 60s; }}')
+        route.append(f'{kind}_read_timeout {definition.read_timeout}s; {kind}_send_timeout {definition.send_timeout}s;')
+        route.append(f'{kind}_connect_timeout {definition.connect_timeout}s; }}')
     return [*route, '}']
 
 
