@@ -6,13 +6,11 @@ from server import OPERATOR, REPLICATION
 
 
 def own_roles(operator: str, replication: str) -> str:
-    """The charm's own two roles, with their passwords."""
+    """The charm's own two roles, with their passwords; nothing is written where they are there."""
     return '\n'.join(
         [
-            _create_role(OPERATOR, 'SUPERUSER LOGIN'),
-            _create_role(REPLICATION, 'REPLICATION LOGIN'),
-            password(OPERATOR, operator),
-            password(REPLICATION, replication),
+            _create_role(OPERATOR, f'SUPERUSER LOGIN PASSWORD {_literal(operator)}'),
+            _create_role(REPLICATION, f'REPLICATION LOGIN PASSWORD {_literal(replication)}'),
         ]
     )
 
@@ -45,7 +43,7 @@ def password(user: str, text: str) -> str:
 
 def end_sessions(user: str) -> str:
     """Throw a user out."""
-    return f'SELECT FROM pg_stat_activity WHERE usename = {_literal(user)} AND pg_terminate_backend(pid);'
+    return f'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {_literal(user)};'
 
 
 def drop_user(user: str) -> str:
