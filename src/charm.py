@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 
@@ -76,8 +77,14 @@ class TemporalCharm(ops.CharmBase):
         actions.run(event, self._facts, self._plan, self.workload)
 
     def _on_secret_changed(self, event: ops.SecretChangedEvent) -> None:
-        """Take up the newest revision; all other events go on with the one that is tracked."""
+        """Take up the newest revisions; all other events go on with those that are tracked.
+
+        What changes the secrets of one database mostly changes those of the other, and one restart is enough for both.
+        """
         self._secrets.refresh(event.secret)
+        for uri in databases.secret_uris(self.model):
+            with contextlib.suppress(ops.SecretNotFoundError):
+                self._secrets.refresh(self.model.get_secret(id=uri))
         self._reconcile(event)
 
     def _on_leader_elected(self, event: ops.LeaderElectedEvent) -> None:

@@ -97,6 +97,12 @@ def wanted_database(model: ops.Model, endpoint: str) -> str:
     return database_name(model.name, model.app.name, suffix)
 
 
+def secret_uris(model: ops.Model) -> list[str]:
+    """The secrets in which the databases' providers hand over what clients need."""
+    related = (relation_of(model, endpoint) for endpoint in CURRENT)
+    return [uri for relation in related if relation for uri in postgresql_client.secret_uris(relation)]
+
+
 def relation_of(model: ops.Model, name: str) -> ops.Relation | None:
     """The relation of an endpoint with limit 1; None if there is none, or if it is just going."""
     return next((relation for relation in model.relations[name] if relation.active and relation.app), None)

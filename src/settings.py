@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import pathlib
 from typing import Any
 
@@ -135,7 +136,8 @@ def causes(facts: Facts, pair: tuple[Database, Database]) -> dict[str, str]:
     }
     for store in _stores(facts, pair):
         endpoint = store.database.endpoint
-        tls = 'verified' if endpoint.ca else 'encrypted' if endpoint.tls else 'plain'
+        ca = hashlib.sha256(endpoint.ca.encode()).hexdigest()[:8]
+        tls = f'verified by {ca}' if endpoint.ca else 'encrypted' if endpoint.tls else 'plain'
         values[f'{store.name}-database'] = (
             f'{store.database.username}@{endpoint.host}:{endpoint.port}/{endpoint.name} {tls}'
         )

@@ -15,12 +15,18 @@ import ops
 from temporal_charms import databags
 from temporal_charms.databases import Database, Endpoint
 
+_SECRETS = ('secret-user', 'secret-tls')
 _REQUESTED = ('username', 'password', 'tls', 'tls-ca', 'uris')
 
 
 def request(database: str) -> dict[str, str]:
     """What the requirer's leader writes to ask for a database and a user of its own."""
     return {'database': database, 'requested-secrets': databags.dump_json(_REQUESTED)}
+
+
+def secret_uris(relation: ops.Relation) -> list[str]:
+    """The secrets that the provider has named so far."""
+    return [uri for name in _SECRETS if (uri := relation.data[relation.app].get(name))]
 
 
 def database(relation: ops.Relation, secret: Callable[[str], Mapping[str, str]]) -> Database | None:

@@ -114,13 +114,16 @@ def test_given_a_database_without_tls_when_it_begins_to_speak_it_then_the_server
     first = run(world.state(databases='current'))
     before = yaml.safe_load(world.file(ctx, first, CONFIG))['persistence']['datastores']['default']['sql']
     environment = first.get_container('temporal').plan.services['temporal'].environment
-    uri = world.only(first, 'database').remote_app_data['secret-tls']
-    changed = dataclasses.replace(first.get_secret(id=uri), latest_content=told)
-    secrets = [changed, *(secret for secret in first.secrets if secret.id != uri)]
+    uris = [world.only(first, e).remote_app_data['secret-tls'] for e in ('database', 'visibility-database')]
+    changed = [dataclasses.replace(first.get_secret(id=uri), latest_content=told) for uri in uris]
+    secrets = [*changed, *(secret for secret in first.secrets if secret.id not in uris)]
 
-    second = ctx.run(ctx.on.secret_changed(changed), dataclasses.replace(first, secrets=secrets))
+    # Both have changed, and the first event is enough for both.
+    second = ctx.run(ctx.on.secret_changed(changed[0]), dataclasses.replace(first, secrets=secrets))
 
-    after = yaml.safe_load(world.file(ctx, second, CONFIG))['persistence']['datastores']['default']['sql']
+    stores = yaml.safe_load(world.file(ctx, second, CONFIG))['persistence']['datastores']
+    after = stores['default']['sql']
+    assert stores['visibility']['sql']['tls']['enabled']
     # Before it has said so, TLS is taken where it is offered.
     assert before['connectAttributes'] == {'sslmode': 'prefer'} and 'tls' not in before
     assert after['tls'] == tls and 'connectAttributes' not in after
