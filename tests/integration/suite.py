@@ -92,7 +92,7 @@ def deploy_server(
     config: Mapping[str, str | int] | None = None,
     units: int = 1,
 ) -> None:
-    """Server, admin tools and PostgreSQL, related.
+    """Server, admin tools and PostgreSQL, related; a PostgreSQL that is there already serves one more.
 
     Args:
         juju: the model.
@@ -104,7 +104,8 @@ def deploy_server(
     """
     found = images()
     deploy_charm(juju, app, config, units)
-    deploy_postgresql(juju)
+    if POSTGRESQL not in juju.status().apps:
+        deploy_postgresql(juju)
     juju.deploy(charm(ADMIN), admin, resources={'temporal-admin-image': found['temporal-admin-image']})
     pairs = {
         'legacy': (('db', 'db'), ('visibility', 'db')),
