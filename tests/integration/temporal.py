@@ -71,7 +71,7 @@ def idle_poll(address: str) -> str:
         began = time.monotonic()
         try:
             answer = await client.workflow_service.poll_workflow_task_queue(
-                request, timeout=datetime.timedelta(seconds=70)
+                request, timeout=datetime.timedelta(seconds=100)
             )
             end = 'task' if answer.task_token else 'empty'
         except RPCError as error:
