@@ -83,7 +83,7 @@ class TemporalCharm(ops.CharmBase):
         """
         self._secrets.refresh(event.secret)
         for uri in databases.secret_uris(self.model):
-            with contextlib.suppress(ops.SecretNotFoundError):
+            with contextlib.suppress(ops.ModelError):
                 self._secrets.refresh(self.model.get_secret(id=uri))
         self._reconcile(event)
 
