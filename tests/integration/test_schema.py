@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent import futures
 
 import jubilant
 import pytest
@@ -77,9 +78,9 @@ def notices(juju: jubilant.Juju) -> int:
 
 def server_process(juju: jubilant.Juju) -> str:
     """Identifies the running server."""
-    script = (
-        'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" = /usr/local/bin/temporal-server ] && echo $p; done; true'
-    )
+    # Its number, and when it was started.
+    found = "tr '\\0' '\\n' <$p/cmdline | head -n1 | grep -qx temporal-server"
+    script = f'for p in /proc/[0-9]*; do {found} && cut -d" " -f1,22 $p/stat; done 2>/dev/null; true'
     return suite.pod_exec(juju, f'{suite.SERVER}-0', 'temporal', script)
 
 
@@ -163,17 +164,32 @@ def test_given_a_database_that_is_dropped_then_both_say_so_and_when_there_is_one
 
 
 @pytest.mark.soak
-def test_given_a_hook_that_is_killed_while_the_tool_works_then_the_next_one_waits_for_the_tool(juju, databases, clean):
-    empty(juju, databases)
-    suite.wait_status(juju, suite.ADMIN, 'maintenance: migrating', timeout=60)
-    time.sleep(2)
+def test_given_somebody_who_works_on_a_schema_then_the_charm_waits_and_goes_on_by_itself(juju, databases, clean):
+    work = 'SELECT pg_advisory_lock(1413827920, 1396918349); SELECT pg_sleep(60)'
+    with futures.ThreadPoolExecutor() as pool:
+        somebody = pool.submit(sql, juju, databases['persistence'], work)
+        sql(juju, databases['persistence'], "UPDATE schema_version SET curr_version = '1.18'")
 
-    script = (
-        'for p in /proc/[0-9]*; do tr "\\0" " " <$p/cmdline | grep -q src/charm.py && kill -9 ${p#/proc/}; done; true'
-    )
+        suite.wait_status(juju, suite.ADMIN, 'waiting: another unit or an earlier hook is migrating the schema')
+        with pytest.raises(jubilant.TaskError) as failure:
+            juju.run(f'{suite.ADMIN}/0', 'preflight')
+        assert failure.value.task.message.startswith('lock: another unit')
+        somebody.result()
+    suite.wait_active(juju, suite.SERVER, suite.ADMIN)
+    assert dump(juju, databases) == clean
+
+
+@pytest.mark.soak
+def test_given_a_hook_that_is_killed_while_the_tool_works_then_the_schema_is_whole_in_the_end(juju, databases, clean):
+    empty(juju, databases)
+    suite.wait_status(juju, suite.ADMIN, 'maintenance: migrating')
+    time.sleep(3)
+
+    # Not itself, in whose arguments the same words stand.
+    found = 'tr "\\0" " " <$p/cmdline | grep -q "[s]rc/charm.py"'
+    script = f'for p in /proc/[0-9]*; do {found} && kill -9 ${{p#/proc/}}; done; true'
     suite.pod_exec(juju, f'{suite.ADMIN}-0', 'charm', script)
 
-    suite.wait_status(juju, suite.ADMIN, 'waiting: another unit or an earlier hook is migrating', timeout=60)
     suite.wait_active(juju, suite.SERVER, suite.ADMIN, may_fail=True)
     for database in databases.values():
         sql(juju, database, FAST)

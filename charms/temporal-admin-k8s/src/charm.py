@@ -80,6 +80,7 @@ class TemporalAdminCharm(ops.CharmBase):
         before, self._failure = self._facts, ''
         self.unit.status = status = conditions.migrating(self._plan.steps)
         _logger.info('%s', status.message)
+        self.workload.write([plan.known_before(before, self._plan.steps)])
         try:
             self.workload.migrate(self._plan.steps)
         except MigrationFailed as error:

@@ -67,6 +67,17 @@ def _login(database: Database) -> dict[str, Any]:
     return login | {'user': database.username, 'password': database.password}
 
 
+def known_before(facts: Facts, todo: tuple[Step, ...]) -> File:
+    """What the watcher compares with while this unit migrates: it is not to wake the charm for that."""
+    states = {name: look.state for name, look in facts.found.looks.items()}
+    return _known(states | {step.name: 'busy' for step in todo})
+
+
+def _known(states: dict[str, str], *, again: int = 0, unused: bool = False) -> File:
+    content = json.dumps({'states': states, 'again': again, 'unused': unused})
+    return File(KNOWN_FILE, content, owner=0)
+
+
 def known(facts: Facts, after: Plan, failure: str) -> File:
     """What the watcher compares with: it wakes the charm when it sees something else.
 
@@ -82,9 +93,8 @@ def known(facts: Facts, after: Plan, failure: str) -> File:
         again = _LATER
     elif after.steps:
         again = _AT_ONCE
-    content = {'again': again, 'unused': name == 'went-back'}
-    content['states'] = {name: look.state for name, look in facts.found.looks.items()}
-    return File(KNOWN_FILE, json.dumps(content), owner=0)
+    states = {name: look.state for name, look in facts.found.looks.items()}
+    return _known(states, again=again, unused=name == 'went-back')
 
 
 def answer(facts: Facts, unmet: Condition[Facts] | None, failure: str) -> admin.Schema | None:

@@ -76,16 +76,17 @@ func refusal(err error) string {
 // memory is what the watcher keeps from one look to the next.
 type memory struct {
 	content []byte            // of the file with what the charm knows
-	since   time.Time         // when that was new, or the charm was told since, or somebody worked on a schema
-	stirred bool              // whether it was one of the latter
-	about   map[string]string // what the charm was told of; nil if that is over
+	since   time.Time         // when that was new, or the charm was told since
+	stirred bool              // whether it was the latter
 	seen    map[string]string // the last time
+	first   time.Time         // when that was seen first
+	about   map[string]string // what the charm was told of; nil if that is over
 }
 
 // judge decides whether the charm has to be told, and when to look again.
 //
-// What differs has to be so twice in a row: a hook that has just changed something needs a moment to write down what it
-// saw, and an outage of a second is none. The charm is told once.
+// What differs has to be so for a while: an outage of a second is none, and where the charm knows of somebody's work,
+// its own hook may have ended it and be about to write down what it saw. The charm is told once.
 func (m *memory) judge(
 	now time.Time, content []byte, seen map[string]string, used bool,
 ) (tell bool, next time.Duration) {
@@ -96,38 +97,45 @@ func (m *memory) judge(
 	if !bytes.Equal(content, m.content) {
 		*m = memory{content: content, since: now}
 	}
-	before := m.seen
-	m.seen = seen
-	if slices.Contains(slices.Collect(maps.Values(seen)), busy) {
-		m.since, m.stirred = now, true
-		return false, eager
+	if !maps.Equal(seen, m.seen) {
+		m.seen, m.first = seen, now
 	}
-	wait := time.Duration(expected.Again) * time.Second
-	if expected.Unused && !used {
-		wait = eager
-	}
-	if m.stirred && wait > 0 {
-		wait = max(wait, grace)
-	}
-	if wait > 0 && now.Sub(m.since) >= wait {
+	if m.goOn(now, expected, used) {
 		m.since, m.stirred = now, true
 		return true, eager
 	}
 	if maps.Equal(seen, expected.States) {
 		m.about = nil
-		if expected.Again > 0 || slices.ContainsFunc(slices.Collect(maps.Values(seen)), isSilent) {
+		if expected.Again > 0 || slices.ContainsFunc(slices.Collect(maps.Values(seen)), isPassing) {
 			return false, eager
 		}
 		return false, relaxed
 	}
-	if maps.Equal(seen, before) && !maps.Equal(seen, m.about) {
+	patience := eager
+	if slices.Contains(slices.Collect(maps.Values(expected.States)), busy) {
+		patience = grace
+	}
+	if now.Sub(m.first) >= patience && !maps.Equal(seen, m.about) {
 		m.since, m.stirred, m.about = now, true, seen
 		return true, eager
 	}
 	return false, eager
 }
 
-func isSilent(state string) bool { return state[:1] == silent }
+// goOn tells whether the charm is due that asked to be woken, whatever is seen.
+func (m *memory) goOn(now time.Time, expected known, used bool) bool {
+	wait := time.Duration(expected.Again) * time.Second
+	if expected.Unused && !used {
+		wait = eager
+	}
+	if wait > 0 && m.stirred {
+		wait = max(wait, grace)
+	}
+	return wait > 0 && now.Sub(m.since) >= wait
+}
+
+// isPassing tells whether a state is one that ends by itself, mostly.
+func isPassing(state string) bool { return state == busy || state[:1] == silent }
 
 // watch looks until it is told to end.
 func watch(ctx context.Context, databases, knownFile, key string) {

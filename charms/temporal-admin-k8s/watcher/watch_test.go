@@ -12,6 +12,7 @@ const (
 	knows    = `{"states": {"persistence": "1.19", "visibility": "1.14"}, "again": 0}`
 	knowsOut = `{"states": {"persistence": "!", "visibility": "!"}, "again": 0}`
 	goesOn   = `{"states": {"persistence": "1.18", "visibility": "1.14"}, "again": 1}`
+	works    = `{"states": {"persistence": "busy", "visibility": "1.14"}, "again": 0}`
 	waits    = `{"states": {"persistence": "1.18", "visibility": "1.14"}, "again": 60, "unused": true}`
 	retries  = `{"states": {"persistence": "0.0", "visibility": "0.0"}, "again": 60}`
 )
@@ -63,16 +64,20 @@ func TestTheCharmIsToldOnceOfWhatDiffersTwiceInARow(t *testing.T) {
 			{11, knows, "!28", "!", true, eager, true},
 		},
 		"a migration by this charm's own hook": {
-			{0, goesOn, "1.18", "1.14", false, eager, true},
-			{1, goesOn, "busy", "1.14", false, eager, true},
-			{2, goesOn, "1.19", "1.14", false, eager, true},
-			{3, knows, "1.19", "1.14", false, relaxed, true},
+			{0, works, "1.18", "1.14", false, eager, true},
+			{4, works, "busy", "1.14", false, eager, true},
+			{30, works, "busy", "1.14", false, eager, true},
+			{31, works, "1.19", "1.14", false, eager, true},
+			{35, works, "1.19", "1.14", false, eager, true},
+			{36, knows, "1.19", "1.14", false, relaxed, true},
 		},
 		"a migration by somebody else": {
-			{0, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "busy", "1.14", false, eager, true},
-			{9, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "busy", "1.14", false, eager, true},
-			{10, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "1.19", "1.14", false, eager, true},
-			{11, `{"states": {"persistence": "busy", "visibility": "1.14"}}`, "1.19", "1.14", true, eager, true},
+			{0, knows, "busy", "1.14", false, eager, true},
+			{1, knows, "busy", "1.14", true, eager, true},
+			{2, works, "busy", "1.14", false, eager, true},
+			{9, works, "1.18", "1.14", false, eager, true},
+			{13, works, "1.18", "1.14", false, eager, true},
+			{14, works, "1.18", "1.14", true, eager, true},
 		},
 		"the charm wants to go on": {
 			{0, goesOn, "1.18", "1.14", false, eager, true},

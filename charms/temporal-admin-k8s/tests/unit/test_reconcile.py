@@ -401,6 +401,20 @@ def test_given_a_login_without_rights_when_nothing_is_to_be_made_then_it_does_no
     assert _changed(ctx).unit_status == ops.ActiveStatus()
 
 
+def test_given_a_migration_then_the_watcher_knows_of_it_before_it_begins(ctx, databases, monkeypatch):
+    databases.versions |= {'temporal': '1.18', 'temporal_visibility': '1.14'}
+    written = []
+    migrate, write = Workload.migrate, Workload.write
+    monkeypatch.setattr(Workload, 'write', lambda self, files: (written.extend(files), write(self, files)))
+    monkeypatch.setattr(Workload, 'migrate', lambda self, steps: (written.append('begins'), migrate(self, steps)))
+
+    _changed(ctx)
+
+    (known, begins) = written
+    assert json.loads(known.content)['states'] == {'persistence': 'busy', 'visibility': '1.14'}
+    assert begins == 'begins'
+
+
 def test_given_a_container_that_goes_away_during_a_migration_then_the_charm_waits_for_it(ctx, monkeypatch):
     def gone(self, *_: object, **__: object) -> None:
         monkeypatch.setattr(ops.Container, 'can_connect', lambda _: False)
