@@ -8,7 +8,7 @@ tox := $(uv) run --quiet --frozen --group tox tox
 # The lab's juju and kubectl, for what runs on it.
 on := eval "$$($(lab) env)";
 
-.PHONY: help up down status env pack images images-previous demo test soak bench lint unit clean-lab
+.PHONY: help up down status env pack images images-previous demo test soak bench lint unit stateful clean-lab
 
 help:
 	@echo 'make demo      the suite and a real workflow, from nothing'
@@ -30,15 +30,16 @@ clean-lab:
 demo: up pack images
 	@$(on) $(uv) run --quiet --frozen --all-packages --group integration --group lab python -m demo
 
-lint unit:
+lint unit stateful:
 	@$(tox) run -q -e $@
 
 # What needs no cluster comes first: most mistakes are found in a minute.
-test: lint unit up pack images-previous
+test: lint unit stateful up pack images-previous
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab; fi
 	@$(on) $(tox) run -q -e integration
 
-soak: lint unit up pack images-previous
+soak: export HYPOTHESIS_PROFILE = soak
+soak: lint unit stateful up pack images-previous
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab -- -m ''; fi
 	@$(on) $(tox) run -q -e integration -- -m ''
 

@@ -17,6 +17,9 @@ import suite
 import temporal
 import yaml
 
+# Several minutes: with all of them the tests would take longer than they may.
+pytestmark = pytest.mark.soak
+
 PG = suite.POSTGRESQL
 PSQL = 'setpriv --reuid=postgres --regid=postgres --clear-groups /usr/lib/postgresql/15/bin/psql'
 
@@ -179,7 +182,6 @@ def test_given_a_certificate_of_another_authority_then_it_is_refused_with_a_sent
         _renew(juju)
 
 
-@pytest.mark.soak
 def test_given_suites_at_work_when_the_primary_moves_and_comes_back_then_they_follow(juju, suites):
     juju.add_unit(PG)
     suite.wait_active(juju)
@@ -205,7 +207,6 @@ def _move(juju: jubilant.Juju, unit: int) -> None:
     suite.wait_until(moved, 'the primary has moved', timeout=180)
 
 
-@pytest.mark.soak
 def test_given_suites_that_are_told_the_primarys_pod_when_it_moves_then_they_follow_to_another_address(juju, suites):
     with _working(juju, *suites):
         juju.config(PG, {'lab-tell-pod': True})

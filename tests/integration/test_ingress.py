@@ -10,6 +10,9 @@ import jubilant
 import pytest
 import suite
 
+# Several minutes: with all of them the tests would take longer than they may.
+pytestmark = pytest.mark.soak
+
 QUEUE = 'pulse'
 _ENDPOINTS = ('ingress', 'nginx-route')
 
@@ -111,7 +114,6 @@ def _poll(juju: jubilant.Juju) -> tuple[float, str]:
     return float(seconds), end
 
 
-@pytest.mark.soak
 def test_given_a_worker_outside_when_it_polls_an_empty_queue_then_the_server_answers_before_nginx_gives_up(juju, route):
     seconds, end = _poll(juju)
 
@@ -119,7 +121,6 @@ def test_given_a_worker_outside_when_it_polls_an_empty_queue_then_the_server_ans
     assert 45 < seconds < 60
 
 
-@pytest.mark.soak
 def test_given_polls_of_more_than_a_minute_then_nginx_cuts_them_off_unless_its_timeout_is_raised(juju, long_polls):
     seconds, end = _poll(juju)
     assert '504' in end

@@ -18,6 +18,9 @@ import pytest
 import suite
 import temporal
 
+# Several minutes: with all of them the tests would take longer than they may.
+pytestmark = pytest.mark.soak
+
 QUEUE = 'pulse'
 _POD = f'{suite.POSTGRESQL}-0'
 _COUNT = 20
@@ -67,7 +70,7 @@ def _pebble(juju: jubilant.Juju, command: str) -> None:
     suite.pod_exec(juju, _POD, 'postgresql', f'/charm/bin/pebble {command} postgresql')
 
 
-@pytest.mark.parametrize('seconds', [10, pytest.param(60, marks=pytest.mark.soak)])
+@pytest.mark.parametrize('seconds', [10, 60])
 def test_given_workflows_when_the_database_is_stopped_for_a_while_then_none_is_lost(juju, under_way, seconds):
     check = under_way(seconds + 5)
 
@@ -79,7 +82,6 @@ def test_given_workflows_when_the_database_is_stopped_for_a_while_then_none_is_l
     check()
 
 
-@pytest.mark.soak
 @pytest.mark.xfail(strict=True, reason='the roles say that they serve while they have no database')
 def test_given_a_database_that_is_away_then_the_server_is_not_active(juju, deployed):
     _pebble(juju, 'stop')
@@ -104,7 +106,6 @@ def _cut(juju: jubilant.Juju) -> Iterator[None]:
         subprocess.run(['nft', 'delete', 'table', 'ip', 'temporal-outage'], check=True)
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize('seconds', [60, 180])
 def test_given_workflows_when_the_network_to_the_database_is_cut_then_none_is_lost(juju, under_way, node, seconds):
     check = under_way(20)
@@ -148,7 +149,6 @@ def small_disk(juju: jubilant.Juju, deployed: None, node: None, tmp_path: pathli
     suite.wait_active(juju, may_fail=True)
 
 
-@pytest.mark.soak
 def test_given_workflows_when_the_disk_of_the_database_is_full_for_a_while_then_none_is_lost(
     juju, under_way, small_disk
 ):
@@ -182,7 +182,6 @@ def test_given_workflows_when_a_database_relation_is_removed_and_made_anew_then_
     check()
 
 
-@pytest.mark.soak
 def test_given_workflows_when_all_relations_are_removed_and_made_anew_then_none_is_lost(juju, under_way):
     check = under_way(10)
     juju.remove_relation(f'{suite.SERVER}:admin', f'{suite.ADMIN}:admin')
@@ -198,7 +197,6 @@ def test_given_workflows_when_all_relations_are_removed_and_made_anew_then_none_
     check()
 
 
-@pytest.mark.soak
 def test_given_two_suites_with_one_postgresql_then_neither_sees_the_other(juju, address, tmp_path):
     image = suite.images()['temporal-admin-image']
     suite.deploy_charm(juju, 'second')

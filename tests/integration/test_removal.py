@@ -8,6 +8,9 @@ import jubilant
 import pytest
 import suite
 
+# Several minutes: with all of them the tests would take longer than they may.
+pytestmark = pytest.mark.soak
+
 _OURS = (suite.SERVER, suite.ADMIN, suite.POSTGRESQL)
 _KINDS = (
     'all,persistentvolumeclaims,secrets,configmaps,ingresses,endpointslices,networkpolicies,'
@@ -86,7 +89,6 @@ def test_given_the_suite_when_server_and_admin_tools_and_database_are_removed_th
     _check_nothing_left(juju, empty)
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize(
     'order',
     [
@@ -103,7 +105,6 @@ def test_given_the_suite_when_removed_in_another_order_then_nothing_is_left(juju
     _check_nothing_left(juju, empty)
 
 
-@pytest.mark.soak
 def test_given_a_removed_server_when_it_is_deployed_again_then_it_has_its_data(juju, empty, deployed):
     suite.register_namespace(juju)
     _remove(juju, suite.SERVER)
@@ -120,7 +121,6 @@ def test_given_a_removed_server_when_it_is_deployed_again_then_it_has_its_data(j
     _check_nothing_left(juju, empty)
 
 
-@pytest.mark.soak
 def test_given_clients_and_an_ingress_when_the_server_is_removed_then_they_say_so_and_go_as_well(
     juju, empty, deployed, tmp_path
 ):

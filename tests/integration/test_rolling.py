@@ -10,6 +10,9 @@ import pytest
 import suite
 import temporal
 
+# Several minutes: with all of them the tests would take longer than they may.
+pytestmark = pytest.mark.soak
+
 UNITS = (0, 1, 2)
 _SLOWEST = 15.0
 """Seconds: the drain of all roles of a unit, its start, and the client's own pauses between attempts."""
@@ -88,9 +91,9 @@ def test_given_three_units_when_what_needs_no_restart_changes_then_none_restarts
 
 
 def test_given_an_unknown_key_of_dynamic_configuration_then_the_servers_own_validator_is_quoted(juju, address):
-    juju.config(suite.SERVER, {'dynamic-config': 'limit.blobSize.eror: [{value: 9}]'})
+    juju.config(suite.SERVER, {'dynamic-config': 'limit.blobSize.errors: [{value: 9}]'})
 
-    suite.wait_status(juju, suite.SERVER, 'blocked: dynamic-config: unregistered key "limit.blobsize.eror"')
+    suite.wait_status(juju, suite.SERVER, 'blocked: dynamic-config: unregistered key "limit.blobsize.errors"')
     juju.config(suite.SERVER, reset=['dynamic-config'])
     suite.wait_active(juju)
 
@@ -105,7 +108,6 @@ def test_given_three_units_when_one_is_taken_away_under_load_then_nothing_is_los
     assert load.longest < _SLOWEST, load
 
 
-@pytest.mark.soak
 def test_given_three_units_when_refreshed_under_load_then_nothing_is_lost(juju, address, pulse):
     juju.cli('scale-application', suite.SERVER, str(len(UNITS)))
     suite.wait_active(juju)

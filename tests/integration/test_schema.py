@@ -10,6 +10,9 @@ import jubilant
 import pytest
 import suite
 
+# Several minutes: with all of them the tests would take longer than they may.
+pytestmark = pytest.mark.soak
+
 POD = f'{suite.POSTGRESQL}-0'
 PROGRAMS = '/usr/lib/postgresql/15/bin'
 
@@ -143,7 +146,6 @@ def test_given_postgresql_when_it_is_away_for_a_while_then_nothing_is_taken_back
     assert notices(juju) == woken + 2
 
 
-@pytest.mark.soak
 def test_given_a_database_that_is_dropped_then_both_say_so_and_when_there_is_one_again_all_is_well(
     juju, databases, clean
 ):
@@ -163,7 +165,6 @@ def test_given_a_database_that_is_dropped_then_both_say_so_and_when_there_is_one
     assert dump(juju, databases) == clean
 
 
-@pytest.mark.soak
 def test_given_somebody_who_works_on_a_schema_then_the_charm_waits_and_goes_on_by_itself(juju, databases, clean):
     work = 'SELECT pg_advisory_lock(1413827920, 1396918349); SELECT pg_sleep(60)'
     with futures.ThreadPoolExecutor() as pool:
@@ -179,7 +180,6 @@ def test_given_somebody_who_works_on_a_schema_then_the_charm_waits_and_goes_on_b
     assert dump(juju, databases) == clean
 
 
-@pytest.mark.soak
 def test_given_a_hook_that_is_killed_while_the_tool_works_then_the_schema_is_whole_in_the_end(juju, databases, clean):
     empty(juju, databases)
     suite.wait_status(juju, suite.ADMIN, 'maintenance: migrating')
@@ -196,7 +196,6 @@ def test_given_a_hook_that_is_killed_while_the_tool_works_then_the_schema_is_who
     assert dump(juju, databases) == clean
 
 
-@pytest.mark.soak
 def test_given_three_units_when_the_leaders_pod_is_killed_in_the_middle_several_times_then_the_schema_is_whole(
     juju, databases, clean
 ):

@@ -36,8 +36,8 @@ def test_given_the_defaults_then_nothing_is_wrong():
         ({'services': ''}, 'services is empty: it takes frontend, history, matching, worker, comma-separated'),
         ({'services': ' , '}, 'services is empty: it takes frontend, history, matching, worker, comma-separated'),
         (
-            {'services': 'frontend,histroy'},
-            'services: there is no histroy; it takes frontend, history, matching, worker, comma-separated',
+            {'services': 'frontend,story'},
+            'services: there is no story; it takes frontend, history, matching, worker, comma-separated',
         ),
         (
             {'services': 'frontend,internal-frontend'},
@@ -82,7 +82,7 @@ def test_given_the_defaults_then_nothing_is_wrong():
         ),
         ({'dynamic_config': '1: [{value: 1}]'}, 'dynamic-config: the key 1 is no text'),
         ({'dynamic_config': 'a: 1'}, 'dynamic-config: a must be a list of values, like "- value: 1"'),
-        ({'dynamic_config': 'a: [{valeu: 1}]'}, 'dynamic-config: a must be a list of values, like "- value: 1"'),
+        ({'dynamic_config': 'a: [{amount: 1}]'}, 'dynamic-config: a must be a list of values, like "- value: 1"'),
         (
             {'dynamic_config': 'a: [{value: 1, constraint: {}}]'},
             'dynamic-config: a takes value and constraints, not constraint',
