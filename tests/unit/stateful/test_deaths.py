@@ -150,6 +150,7 @@ def _crossings(moment: Moment) -> list[int]:
     return list(range(1, len(moment.commands) + 1)) if _EVERYWHERE else [number + 1 for number in changing[:-1]]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize('story', stories.STORIES, ids=lambda story: story.__name__)
 @pytest.mark.parametrize('loses', ['pod', 'leadership'])
 def test_given_a_death_with_the_pod_or_the_leadership_when_settled_then_all_is_done(
