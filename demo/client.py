@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 
 from temporalio.client import Client
 
@@ -35,7 +36,9 @@ def main() -> None:
     options = parser.parse_args()
     arguments = [options.release, '*', options.dry_run]
     result = asyncio.run(rebuild(options.address, options.namespace, options.queue, options.id, arguments))
-    print(json.dumps(result))
+    print(json.dumps(result), flush=True)
+    # Without the interpreter's orderly end: the SDK's threads now and then crash it.
+    os._exit(0)
 
 
 if __name__ == '__main__':
