@@ -49,7 +49,8 @@ def _through_nginx(juju, name: str, workflow_id: str) -> subprocess.CompletedPro
         juju.status().apps[suite.NGINX].address,
         sys.executable,
         '-c',
-        f'import temporal; print({call})',
+        # Without an interpreter's orderly end: the SDK's threads now and then crash it.
+        f'import os, temporal; print({call}, flush=True); os._exit(0)',
     ]
     environment = {**os.environ, 'PYTHONPATH': str(suite.ROOT / 'tests' / 'integration')}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
