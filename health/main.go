@@ -23,5 +23,5 @@ func main() {
 			return
 		}
 	}
-	log.Fatal("usage: temporal-health watch|run ...")
+	log.Fatal("Usage of temporal-health: watch ... or run ...")
 }

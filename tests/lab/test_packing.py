@@ -146,9 +146,9 @@ def test_given_a_packed_charm_when_dispatched_then_all_it_imports_comes_from_the
     copy = shutil.copytree(unpacked, tmp_path / charm)
     # What dispatch starts as its Python is the charm's environment, but only imports what it could run.
     (copy / 'venv/bin/python3').symlink_to('/usr/bin/python3')
-    (copy / 'probe.py').write_text(_PROBE)
+    (copy / 'import_all.py').write_text(_PROBE)
     python = copy / 'venv/bin/python'
-    python.write_text(f'#!/bin/sh\nexec {copy}/venv/bin/python3 {copy}/probe.py\n')
+    python.write_text(f'#!/bin/sh\nexec {copy}/venv/bin/python3 {copy}/import_all.py\n')
     python.chmod(0o755)
 
     command = [copy / 'dispatch']
