@@ -29,7 +29,9 @@ _SERVER = """
 SELECT current_setting('server_version'),
        EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted
                    AND (classid, objid) = (1413827920, 1396918349)
-                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+           OR count(*) FILTER (WHERE datname = current_database() AND usename = session_user
+                                   AND application_name = 'temporal-schema-run') > 0,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
        CASE WHEN to_regclass('schema_version') IS NOT NULL THEN true
             WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'btree_gin') THEN true
@@ -37,7 +39,7 @@ SELECT current_setting('server_version'),
                      AND has_database_privilege(current_database(), 'CREATE')
        END,
        count(*) FILTER (WHERE datname = current_database() AND usename = session_user
-                            AND application_name NOT IN ('temporal-charm', 'temporal-schema')),
+                            AND application_name NOT IN ('temporal-charm', 'temporal-schema', 'temporal-schema-run')),
        (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()),
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
            - coalesce(current_setting('reserved_connections', true), '0')::int,

@@ -8,7 +8,7 @@ import functools
 import logging
 
 import ops
-from temporal_charms import databags
+from temporal_charms import admin, databags
 from temporal_charms.conditions import first_unmet
 from temporal_charms.secret_cache import SecretCache
 
@@ -30,16 +30,16 @@ class TemporalAdminCharm(ops.CharmBase):
         self._secrets = SecretCache(self._container, '/etc/temporal-charm/secrets.json')
         # Why this event's migration failed; None where it has tried none.
         self._failure: str | None = None
-        admin = self.on['admin']
+        relation = self.on['admin']
         for event in (
             self.on.leader_elected,
             self.on.temporal_admin_pebble_ready,
             self.on.temporal_admin_pebble_custom_notice,
             self.on.update_status,
             self.on.upgrade_charm,
-            admin.relation_created,
-            admin.relation_changed,
-            admin.relation_broken,
+            relation.relation_created,
+            relation.relation_changed,
+            relation.relation_broken,
         ):
             framework.observe(event, self._reconcile)
         framework.observe(self.on.secret_changed, self._on_secret_changed)
@@ -95,7 +95,7 @@ class TemporalAdminCharm(ops.CharmBase):
 
     def _collect_status(self, event: ops.CollectStatusEvent) -> None:
         failure, told = self._failure, self._facts.told
-        if failure is None and told and self._plan.steps:
+        if failure is None and told and told.status == admin.FAILED and self._plan.steps:
             # This event has not tried: what the last attempt led to is what the server was told.
             failure = told.reason
         outcome = conditions.Outcome(self.unit.name, failure or '', self._plan.steps)

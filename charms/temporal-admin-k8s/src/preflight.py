@@ -10,6 +10,7 @@ import dataclasses
 import json
 
 import ops
+from temporal_charms import admin
 
 import conditions
 from facts import Facts, Found
@@ -84,7 +85,8 @@ def checks(facts: Facts) -> list[Check]:
             message = condition.status(facts).message
             found.append(Check(condition.name, FAILED, message, REMEDIES[condition.name]))
         failed.add(condition.name)
-    told = facts.told.reason if facts.told and conditions.steps(facts) else ''
+    failing = facts.told is not None and facts.told.status == admin.FAILED and bool(conditions.steps(facts))
+    told = facts.told.reason if facts.told and failing else ''
     return [*found, _check('migration', told, not told), *_more(facts)]
 
 

@@ -21,14 +21,24 @@ const patience = 5 * time.Second
 // them when the connection ends. The charm asks for the same numbers in pg_locks ("TEMP", "SCHM").
 const lockKeys = "1413827920, 1396918349"
 
-// lockHeld asks whether anybody works on the schema of this database.
-const lockHeld = `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+// What connections call themselves: those that look or hold the lock, and those that change something under it.
+const (
+	looking  = "temporal-schema"
+	changing = "temporal-schema-run"
+)
+
+// atWork asks whether anybody works on the schema of this database: who has the lock, or a session that PostgreSQL has
+// not ended yet, although its client is gone, since it is in the middle of a statement.
+const atWork = `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted
 	AND (classid, objid) = (1413827920, 1396918349)
-	AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`
+	AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+	OR EXISTS (SELECT FROM pg_stat_activity WHERE ` + changingHere + ")"
+
+const changingHere = "datname = current_database() AND usename = session_user AND application_name = '" + changing + "'"
 
 // serving asks whether anybody but the charms uses this database with this login: the server does.
 const serving = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
-	AND usename = session_user AND application_name NOT IN ('temporal-charm', 'temporal-schema'))`
+	AND usename = session_user AND application_name NOT IN ('temporal-charm', '` + looking + "', '" + changing + "'))"
 
 // database is one of the server's databases and how to log in to it, as the charm writes it.
 type database struct {
@@ -52,8 +62,8 @@ func load(path string) (map[string]database, error) {
 	return databases, json.Unmarshal(content, &databases)
 }
 
-// connect logs in.
-func (d database) connect(ctx context.Context) (*pgconn.PgConn, error) {
+// connect logs in, by `looking` or `changing`.
+func (d database) connect(ctx context.Context, what string) (*pgconn.PgConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	// What is not set here would come from the environment.
@@ -63,7 +73,7 @@ func (d database) connect(ctx context.Context) (*pgconn.PgConn, error) {
 	}
 	config.Host, config.Port, config.Database = d.Host, d.Port, d.Name
 	config.User, config.Password = d.User, d.Password
-	config.Fallbacks, config.RuntimeParams = nil, map[string]string{"application_name": "temporal-schema"}
+	config.Fallbacks, config.RuntimeParams = nil, map[string]string{"application_name": what}
 	if d.TLS {
 		config.TLSConfig = &tls.Config{ServerName: d.Host, InsecureSkipVerify: d.CA == ""}
 		if d.CA != "" {

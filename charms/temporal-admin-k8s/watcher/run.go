@@ -46,6 +46,11 @@ SELECT set_config('tcp_keepalives_idle', '10', true), set_config('tcp_keepalives
 SELECT pg_try_advisory_xact_lock(` + lockKeys + `);
 SELECT to_regclass('schema_version') IS NULL`
 
+	// What a job has left that was cut off. Whose statement still runs is waited for: what it does may have taken long.
+	leftBehind = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+	WHERE state <> 'active' AND ` + changingHere + `;
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND ` + changingHere + `)`
+
 	move = `DO $$
 DECLARE
 	item record;
@@ -153,7 +158,7 @@ func lookup(name string) (*syscall.Credential, error) {
 
 // do takes the lock, lets the tool work, and lets go of the lock when the tool has ended, however that came.
 func (j *job) do(ctx context.Context) error {
-	connection, err := j.place.connect(ctx)
+	connection, err := j.place.connect(ctx, looking)
 	if err != nil {
 		return fmt.Errorf("cannot log in: %w", err)
 	}
@@ -162,10 +167,17 @@ func (j *job) do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if values[len(values)-2] != "t" {
+	locked, fresh := values[len(values)-2] == "t", values[len(values)-1] == "t"
+	if !locked {
 		return errHeld
 	}
-	if values[len(values)-1] == "t" {
+	if values, err = quick(ctx, connection, leftBehind); err != nil {
+		return err
+	}
+	if values[1] == "t" {
+		return errHeld
+	}
+	if fresh {
 		made, err := j.make(ctx, connection)
 		if made {
 			return err
@@ -186,7 +198,7 @@ func (j *job) make(ctx context.Context, connection *pgconn.PgConn) (made bool, e
 		err = j.aside(ctx, "CREATE EXTENSION IF NOT EXISTS btree_gin")
 	}
 	if err == nil {
-		err = j.both(ctx, connection, "search_path="+nursery)
+		err = j.both(ctx, connection, "&search_path="+nursery)
 	}
 	if err != nil {
 		j.tidy(ctx, connection)
@@ -216,7 +228,7 @@ func (j *job) tidy(ctx context.Context, connection *pgconn.PgConn) {
 
 // aside runs statements that have to be seen before the transaction with the lock ends.
 func (j *job) aside(ctx context.Context, statements string) error {
-	connection, err := j.place.connect(ctx)
+	connection, err := j.place.connect(ctx, changing)
 	if err != nil {
 		return err
 	}
@@ -290,9 +302,10 @@ func (j *job) feel(ctx context.Context, connection *pgconn.PgConn) error {
 
 // environment is how the tool logs in; as environment, since arguments can be read by everybody.
 func (j *job) environment(attributes string) []string {
+	attributes = "application_name=" + changing + attributes
 	if !j.place.TLS {
 		// As the server: where TLS is offered, it is taken.
-		attributes = strings.TrimPrefix(attributes+"&sslmode=prefer", "&")
+		attributes += "&sslmode=prefer"
 	}
 	variables := []string{
 		"SQL_PLUGIN=postgres12_pgx",

@@ -31,13 +31,14 @@ func TestNoLogHoldsThePassword(t *testing.T) {
 
 func TestTheToolLogsInAsTheCharmDoes(t *testing.T) {
 	place := database{Host: "pg", Port: 5432, Name: "temporal", User: "u", Password: "hush"}
-	plain := (&job{place: place}).environment("search_path=x")
+	plain := (&job{place: place}).environment("&search_path=x")
 	place.TLS = true
 	unverified := (&job{place: place}).environment("")
 	place.CA, place.CAFile = "PEM", "/ca.pem"
 	verified := (&job{place: place}).environment("")
 	for _, wanted := range []string{"SQL_HOST=pg", "SQL_PORT=5432", "SQL_USER=u", "SQL_PASSWORD=hush",
-		"SQL_DATABASE=temporal", "SQL_CONNECT_ATTRIBUTES=search_path=x&sslmode=prefer"} {
+		"SQL_DATABASE=temporal",
+		"SQL_CONNECT_ATTRIBUTES=application_name=temporal-schema-run&search_path=x&sslmode=prefer"} {
 		if !slices.Contains(plain, wanted) {
 			t.Errorf("no %s in %v", wanted, plain)
 		}

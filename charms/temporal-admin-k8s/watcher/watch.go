@@ -39,12 +39,12 @@ type known struct {
 
 // look tells what a database is now, and whether a server uses it.
 func look(ctx context.Context, d database) (state string, used bool) {
-	connection, err := d.connect(ctx)
+	connection, err := d.connect(ctx, looking)
 	if err != nil {
 		return refusal(err), false
 	}
 	defer closeConnection(connection)
-	values, err := quick(ctx, connection, lockHeld+"; "+serving+
+	values, err := quick(ctx, connection, atWork+"; "+serving+
 		"; SELECT curr_version FROM schema_version WHERE db_name = "+quote(d.Name))
 	if len(values) < 2 {
 		return refusal(err), false

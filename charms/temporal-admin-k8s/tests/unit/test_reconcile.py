@@ -205,8 +205,11 @@ def test_given_a_migration_that_failed_when_another_event_tries_nothing_then_the
     assert out.unit_status.message.startswith('cannot migrate temporal: x; see juju debug-log')
 
 
-def test_given_a_schema_still_to_be_made_when_an_event_tries_nothing_then_the_status_says_so(ctx):
-    out = ctx.run(ctx.on.action('preflight', params={'format': 'text'}), state())
+@pytest.mark.parametrize('told', [{}, admin.Schema(admin.MIGRATING, of=REQUEST.fingerprint, reason='stop').dump()])
+def test_given_a_schema_still_to_be_made_when_an_event_tries_nothing_then_the_status_says_so(ctx, told):
+    world = state(relations=[relation(local_app_data=told)])
+
+    out = ctx.run(ctx.on.action('preflight', params={'format': 'text'}), world)
 
     assert out.unit_status == ops.WaitingStatus(
         'waiting to migrate persistence from none to 1.19, visibility from none to 1.14'
