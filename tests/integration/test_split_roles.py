@@ -61,6 +61,7 @@ def test_given_a_cluster_then_nobody_listens_for_callers_without_authorisation_a
 def test_given_a_running_cluster_when_a_role_is_scaled_then_its_unit_joins_and_workflows_go_on(juju, pulse, address):
     with temporal.under_load(address, pulse) as load:
         juju.add_unit(HISTORY)
+        juju.wait(lambda status: len(status.apps[HISTORY].units) == 2, timeout=60)
         suite.wait_active(juju)
 
     assert not load.failures, load
