@@ -140,13 +140,19 @@ def wait_active(juju: jubilant.Juju, *apps: str, timeout: float = 300, may_fail:
         timeout: seconds.
         may_fail: whether a hook may have failed meanwhile, so that Juju runs it again: one that was cut off has.
     """
-    return juju.wait(
-        lambda status: jubilant.all_active(status, *apps) and jubilant.all_agents_idle(status, *apps),
-        error=None if may_fail else lambda status: jubilant.any_error(status, *apps),
-        timeout=timeout,
-        successes=1,
-        delay=0.5,
-    )
+    try:
+        return juju.wait(
+            lambda status: jubilant.all_active(status, *apps) and jubilant.all_agents_idle(status, *apps),
+            error=None if may_fail else lambda status: jubilant.any_error(status, *apps),
+            timeout=timeout,
+            successes=1,
+            delay=0.5,
+        )
+    except (TimeoutError, jubilant.WaitError) as error:
+        # jubilant's own message is the whole status as Python, hundreds of lines long, and no log.
+        table, log = juju.cli('status'), juju.cli('debug-log', '--replay', '--no-tail').splitlines()
+        reason = f'not active after {timeout:.0f} s' if isinstance(error, TimeoutError) else 'a hook failed'
+    raise AssertionError('\n'.join([reason, table, *log[-40:]]))
 
 
 def deploy_pulse(

@@ -87,8 +87,12 @@ def test_given_a_database_that_is_away_when_the_admin_charm_asks_then_it_asks_ag
         juju.exec('JUJU_DISPATCH_PATH=hooks/update-status ./dispatch', unit=f'{ADMIN}/0')
         return suite.unit_status(juju.status(), ADMIN).startswith('waiting: cannot log in to')
 
-    suite.kubectl(juju, 'delete', 'pod', f'{suite.POSTGRESQL}-0', '--grace-period=0', '--force')
-    suite.wait_until(asked_in_vain, 'the database is away')
+    pebble = '/charm/bin/pebble'
+    suite.pod_exec(juju, f'{suite.POSTGRESQL}-0', 'postgresql', f'{pebble} stop postgresql')
+    try:
+        suite.wait_until(asked_in_vain, 'the database is away')
+    finally:
+        suite.pod_exec(juju, f'{suite.POSTGRESQL}-0', 'postgresql', f'{pebble} start postgresql')
 
     # By itself, long before the next update-status.
     suite.wait_active(juju, timeout=90)

@@ -16,7 +16,7 @@ import relations
 import statements
 from authority import Certificates, issue
 from cluster import NONE, PRIMARY, STANDBY, Cluster
-from server import PORT, Server, Settings
+from server import CHECK_FAILS, PORT, Server, Settings
 
 _CURRENT, _LEGACY, _PEERS = 'database', 'db', 'database-peers'
 
@@ -299,7 +299,13 @@ class PostgresqlCharm(ops.CharmBase):
             event.add_status(
                 ops.BlockedStatus(f'Insufficient permissions, try: `juju trust {self.app.name} --scope=cluster`')
             )
-        elif role not in (PRIMARY, STANDBY) or not self._container.can_connect() or not self._server.answers():
+        # What lasts longer than the check allows ends with pebble-check-recovered, and the status is looked at again;
+        # what is shorter would be seen by no event.
+        elif (
+            role not in (PRIMARY, STANDBY)
+            or not self._container.can_connect()
+            or not self._server.answers(within=2 * CHECK_FAILS)
+        ):
             event.add_status(ops.WaitingStatus('waiting for PostgreSQL'))
         else:
             event.add_status(ops.ActiveStatus('Primary' if role == PRIMARY else ''))

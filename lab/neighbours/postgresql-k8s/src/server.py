@@ -10,6 +10,9 @@ import ops
 from ops import pebble
 
 PORT = 5432
+CHECK_FAILS = 4
+"""Seconds after which Pebble's check has failed, when the server does not answer."""
+
 OPERATOR, REPLICATION = 'operator', 'replication'
 """Roles of the charm's own: a superuser for the units, and the one with which a standby follows."""
 
@@ -150,11 +153,8 @@ class Server:
         self._container.replan()
         if running and changed:
             self._run(f'{_PROGRAMS}/pg_ctl', 'reload', f'--pgdata={_DATA}', user='postgres')
-        end = time.monotonic() + 60
-        while not self.answers():
-            if time.monotonic() > end:
-                raise TimeoutError('PostgreSQL does not answer')
-            time.sleep(0.1)
+        if not self.answers(within=60):
+            raise TimeoutError('PostgreSQL does not answer')
 
     def _primarys_connections(self) -> int:
         """How many connections the primary took when it wrote what this standby has."""
@@ -174,8 +174,20 @@ class Server:
         """Make a standby the primary."""
         self.sql('SELECT pg_promote();')
 
-    def answers(self) -> bool:
-        """Whether it takes connections."""
+    def answers(self, within: float) -> bool:
+        """Whether it takes connections.
+
+        Args:
+            within: seconds that it may take until it does.
+        """
+        end = time.monotonic() + within
+        while not self._ready():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def _ready(self) -> bool:
         try:
             self._run(f'{_PROGRAMS}/pg_isready', '--quiet', '--host=/tmp')
         except (pebble.ExecError, pebble.APIError, pebble.ConnectionError):
@@ -213,7 +225,13 @@ class Server:
 
 
 def _layer(settings: Settings) -> pebble.LayerDict:
-    probe = f'{_PROGRAMS}/pg_isready --quiet --host=/tmp'
+    check: pebble.CheckDict = {
+        'override': 'replace',
+        'level': 'ready',
+        'period': '2s',
+        'threshold': CHECK_FAILS // 2,
+        'exec': {'command': f'{_PROGRAMS}/pg_isready --quiet --host=/tmp'},
+    }
     return {
         'services': {
             _SERVICE: {
@@ -227,5 +245,5 @@ def _layer(settings: Settings) -> pebble.LayerDict:
                 'kill-delay': '20s',
             }
         },
-        'checks': {'up': {'override': 'replace', 'level': 'ready', 'period': '5s', 'exec': {'command': probe}}},
+        'checks': {'up': check},
     }
