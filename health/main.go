@@ -2,9 +2,10 @@
 // stop only when others do.
 //
 // watch asks the roles by grpc.health.v1 and answers for all of them over HTTP: GET / says 200 if every role serves, else 503
-// and which ones do not. Pebble has no gRPC check, and its http check can ask this. Whenever all roles serve after they did
-// not, `pebble notify` tells the charm: Pebble itself sends no news of a first success, nor of an outage that was shorter than
-// its threshold and yet seen by a hook.
+// and which ones do not. Pebble has no gRPC check, and its http check can ask this. GET /databases tells in the same way
+// whether the frontend gets answers from the databases. Whenever all roles serve after they did not, and whenever the answer
+// about the databases changes, `pebble notify` tells the charm: Pebble itself sends no news of a first success, nor of an
+// outage that was shorter than its threshold and yet seen by a hook.
 //
 // run starts the server, and passes on a request to stop only when the server's other pods serve, or after some seconds:
 // Kubernetes replaces the next pod of an application as soon as the last one has started, long before its server serves.

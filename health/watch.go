@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,7 +51,7 @@ func (w *watch) failing(ctx context.Context) (names []string, recovered bool) {
 	return names, recovered
 }
 
-// announce runs `pebble notify` whenever the roles serve again.
+// announce runs `pebble notify` whenever there is news.
 func (w *watch) announce(ctx context.Context, news <-chan struct{}, key string) {
 	for {
 		select {
@@ -69,10 +70,20 @@ func (w *watch) announce(ctx context.Context, news <-chan struct{}, key string) 
 	}
 }
 
+// answer says 200, or 503 and what fails.
+func answer(w http.ResponseWriter, failing []string) {
+	if len(failing) > 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, strings.Join(failing, ", "))
+		return
+	}
+	fmt.Fprintln(w, "serving")
+}
+
 func runWatch(arguments []string) {
 	flags := flag.NewFlagSet("watch", flag.ExitOnError)
 	listen := flags.String("listen", "127.0.0.1:7232", "address of the HTTP answer")
-	notify := flags.String("notify", "", "key of the notice to send when all roles serve after they did not")
+	notify := flags.String("notify", "", "key of the notice to send when all roles serve after they did not, and when a database stops answering the frontend or answers again")
 	flags.Parse(arguments)
 	roles, err := parseAll(flags.Args())
 	if err != nil {
@@ -82,13 +93,16 @@ func runWatch(arguments []string) {
 	defer stop()
 	w := &watch{roles: roles, down: true}
 	news := make(chan struct{}, 1)
+	tell := func() {
+		select {
+		case news <- struct{}{}:
+		default: // one is under way
+		}
+	}
 	ask := func(ctx context.Context) []string {
 		names, recovered := w.failing(ctx)
 		if recovered {
-			select {
-			case news <- struct{}{}:
-			default: // one is under way
-			}
+			tell()
 		}
 		return names
 	}
@@ -104,15 +118,19 @@ func runWatch(arguments []string) {
 			}
 		}
 	}()
-	server := &http.Server{Addr: *listen, ReadHeaderTimeout: timeout}
-	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		if names := ask(request.Context()); len(names) > 0 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprintln(w, strings.Join(names, ", "))
-			return
-		}
-		fmt.Fprintln(w, "serving")
+	behind := &databases{missed: map[string]int{}}
+	if i := slices.IndexFunc(roles, func(r role) bool { return r.name == "frontend" }); i >= 0 {
+		behind.frontend = roles[i]
+		go behind.follow(ctx, tell)
+	}
+	handler := http.NewServeMux()
+	handler.HandleFunc("/", func(w http.ResponseWriter, request *http.Request) {
+		answer(w, ask(request.Context()))
 	})
+	handler.HandleFunc("/databases", func(w http.ResponseWriter, request *http.Request) {
+		answer(w, behind.names())
+	})
+	server := &http.Server{Addr: *listen, ReadHeaderTimeout: timeout, Handler: handler}
 	go func() {
 		<-ctx.Done()
 		os.Exit(0)

@@ -198,9 +198,9 @@ def _wait_ready(context: Context) -> dict[str, object]:
         advice = '' if isinstance(status, ops.BlockedStatus) else '; this action would keep it from coming: try again'
         raise Failed(f'{status.name}: {status.message}{advice}')
     began = time.monotonic()
-    while not (health := probe.ask()).serving:
+    while not (health := probe.ask()).well:
         if time.monotonic() - began >= timeout:
-            raise Failed(f'not ready after {timeout} s: waiting for {health.detail}')
+            raise Failed(f'not ready after {timeout} s: waiting for {health.silent or health.detail}')
         time.sleep(0.5)
     return {'ready': True, 'waited': f'{time.monotonic() - began:.1f}'}
 

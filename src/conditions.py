@@ -232,6 +232,11 @@ OUTCOMES: tuple[Condition[Outcome], ...] = (
         lambda outcome: ops.WaitingStatus(f'waiting for {outcome.health.detail}'),
     ),
     Condition(
+        'databases-answer',
+        lambda outcome: not outcome.health.silent,
+        lambda outcome: ops.WaitingStatus(f'PostgreSQL does not answer the server ({outcome.health.silent})'),
+    ),
+    Condition(
         'declared-namespaces',
         lambda outcome: outcome.namespaces is None,
         lambda outcome: _namespaces_status(outcome),

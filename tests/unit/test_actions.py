@@ -242,8 +242,9 @@ def test_given_a_server_that_starts_then_wait_ready_waits_for_it(act, server, he
     assert slept == [0.5]
 
 
-def test_given_a_server_that_does_not_come_to_serve_then_wait_ready_names_what_is_missing(act, server, health):
-    health.answer = Health(False, 'history')
+@pytest.mark.parametrize('answer', [Health(False, 'history'), Health(True, 'serving', 'history')])
+def test_given_a_server_that_does_not_come_to_serve_then_wait_ready_names_what_is_missing(act, server, health, answer):
+    health.answer = answer
 
     with pytest.raises(testing.ActionFailed) as failed:
         act('wait-ready', timeout=0)

@@ -164,6 +164,14 @@ def test_given_every_role_serving_then_the_unit_is_active(run, health):
     assert run(world.state()).unit_status == ops.ActiveStatus()
 
 
+def test_given_roles_that_serve_without_their_databases_then_the_unit_says_which(run, health):
+    health.answer = Health(True, 'serving', 'database, visibility')
+
+    assert run(world.state()).unit_status == ops.WaitingStatus(
+        'PostgreSQL does not answer the server (database, visibility)'
+    )
+
+
 def test_given_a_newer_schema_than_needed_then_the_server_runs(run, health):
     health.answer = Health(True, 'serving')
     relations = _with_admin(world.schema(versions=SchemaVersions('1.20', '1.14')))

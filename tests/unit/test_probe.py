@@ -18,13 +18,14 @@ _ask = probe.ask
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict]:
     """A server that answers as told."""
-    told = {'status': 200, 'body': b'serving\n'}
+    told = {'/': (200, b'serving\n'), '/databases': (200, b'serving\n')}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(told['status'])
+            status, body = told[self.path]
+            self.send_response(status)
             self.end_headers()
-            self.wfile.write(told['body'])
+            self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -40,16 +41,20 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict]:
 
 
 @pytest.mark.parametrize(
-    ('status', 'body', 'expected'),
+    ('told', 'expected'),
     [
-        (200, b'serving\n', Health(True, 'serving')),
-        (503, b'history, worker\n', Health(False, 'history, worker')),
+        ({}, Health(True, 'serving')),
+        ({'/': (503, b'history, worker\n')}, Health(False, 'history, worker')),
+        ({'/databases': (503, b'visibility\n')}, Health(True, 'serving', 'visibility')),
+        # What does not serve says nothing of its databases.
+        ({'/': (503, b'frontend\n'), '/databases': (503, b'database\n')}, Health(False, 'frontend')),
     ],
 )
-def test_given_a_server_that_answers_then_its_answer_is_told(answer, status, body, expected):
-    answer |= {'status': status, 'body': body}
+def test_given_a_server_that_answers_then_its_answer_is_told(answer, told, expected):
+    answer |= told
 
     assert _ask() == expected
+    assert expected.well == (told == {})
 
 
 def test_given_nobody_who_answers_then_the_server_is_starting(answer, monkeypatch):
