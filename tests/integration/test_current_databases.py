@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import postgres
 import pytest
 import suite
 import temporal
@@ -87,12 +88,11 @@ def test_given_a_database_that_is_away_when_the_admin_charm_asks_then_it_asks_ag
         juju.exec('JUJU_DISPATCH_PATH=hooks/update-status ./dispatch', unit=f'{ADMIN}/0')
         return suite.unit_status(juju.status(), ADMIN).startswith('waiting: cannot log in to')
 
-    pebble = '/charm/bin/pebble'
-    suite.pod_exec(juju, f'{suite.POSTGRESQL}-0', 'postgresql', f'{pebble} stop postgresql')
+    postgres.stop(juju)
     try:
         suite.wait_until(asked_in_vain, 'the database is away')
     finally:
-        suite.pod_exec(juju, f'{suite.POSTGRESQL}-0', 'postgresql', f'{pebble} start postgresql')
+        postgres.start(juju)
 
     # By itself, long before the next update-status.
     suite.wait_active(juju, timeout=90)

@@ -16,12 +16,12 @@ import pytest
 import suite
 import temporal
 import yaml
+from postgres import AS_POSTGRES, PROGRAMS, sql
 
 # Several minutes: with all of them the tests would take longer than they may.
 pytestmark = pytest.mark.soak
 
 PG = suite.POSTGRESQL
-PSQL = 'setpriv --reuid=postgres --regid=postgres --clear-groups /usr/lib/postgresql/15/bin/psql'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,13 +79,6 @@ def legacy(juju: jubilant.Juju, current: Suite, tmp_path_factory: pytest.TempPat
     return _deploy(juju, LEGACY, tmp_path_factory)
 
 
-def _sql(juju: jubilant.Juju, statement: str, unit: int = 0) -> str:
-    """Ask PostgreSQL as its superuser."""
-    return suite.pod_exec(
-        juju, f'{PG}-{unit}', 'postgresql', f'{PSQL} --host=/tmp --no-align --tuples-only --command="{statement}"'
-    ).strip()
-
-
 def _renew(juju: jubilant.Juju, **parameters: bool) -> None:
     """A new certificate; see the action for the parameters."""
     juju.run(f'{PG}/leader', 'lab-renew-certificate', {key.replace('_', '-'): v for key, v in parameters.items()})
@@ -93,10 +86,11 @@ def _renew(juju: jubilant.Juju, **parameters: bool) -> None:
 
 def _sessions(juju: jubilant.Juju, unit: int = 0) -> dict[str, bool]:
     """The users who have sessions, and whether all their sessions are encrypted."""
-    lines = _sql(
+    lines = sql(
         juju,
+        'postgres',
         'SELECT usename, bool_and(ssl) FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) '
-        r"WHERE usename LIKE 'relation\\_id\\_%' GROUP BY usename",
+        r"WHERE usename LIKE 'relation\_id\_%' GROUP BY usename",
         unit,
     ).splitlines()
     return {line.split('|')[0]: line.endswith('|t') for line in lines}
@@ -121,7 +115,9 @@ def _working(juju: jubilant.Juju, *suites: Suite) -> Iterator[None]:
 def _lets_in(juju: jubilant.Juju, user: str, password: str, mode: str = 'prefer') -> bool:
     """Whether PostgreSQL takes a password."""
     login = f'host={PG}-primary user={user} password={password} sslmode={mode} dbname=postgres'
-    said = suite.pod_exec(juju, f'{PG}-0', 'postgresql', f'{PSQL} "{login}" --command= 2>&1 && echo let in || true')
+    said = suite.pod_exec(
+        juju, f'{PG}-0', 'postgresql', f'{AS_POSTGRES} {PROGRAMS}/psql "{login}" --command= 2>&1 && echo let in || true'
+    )
     return said.endswith('let in\n')
 
 
@@ -169,7 +165,9 @@ def test_given_a_certificate_of_another_authority_then_it_is_refused_with_a_sent
     juju, suites
 ):
     _renew(juju, new_authority=True, tell=False)
-    _sql(juju, r"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'relation\\_id\\_%'")
+    sql(
+        juju, 'postgres', r"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'relation\_id\_%'"
+    )
     host = f'{PG}-primary.{juju.status().model.name}.svc.cluster.local'
     suite.wait_status(juju, CURRENT.admin, f'waiting: {host} is refused: its certificate is not by the authority')
     # It is not used: those who verify have no sessions.

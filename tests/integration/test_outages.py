@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import jubilant
+import postgres
 import pytest
 import suite
 import temporal
@@ -22,7 +23,6 @@ import temporal
 pytestmark = pytest.mark.soak
 
 QUEUE = 'pulse'
-_POD = f'{suite.POSTGRESQL}-0'
 _COUNT = 20
 
 
@@ -66,35 +66,31 @@ def node() -> None:
         pytest.skip('the network and the disks of the node are out of reach with LAB=none')
 
 
-def _pebble(juju: jubilant.Juju, command: str) -> None:
-    suite.pod_exec(juju, _POD, 'postgresql', f'/charm/bin/pebble {command} postgresql')
-
-
 @pytest.mark.parametrize('seconds', [10, 60])
 def test_given_workflows_when_the_database_is_stopped_for_a_while_then_none_is_lost(juju, under_way, seconds):
     check = under_way(seconds + 5)
 
-    _pebble(juju, 'stop')
+    postgres.stop(juju)
     time.sleep(seconds)
-    _pebble(juju, 'start')
+    postgres.start(juju)
 
     suite.wait_active(juju)
     check()
 
 
 def test_given_a_database_that_is_away_then_the_server_says_so(juju, deployed):
-    _pebble(juju, 'stop')
+    postgres.stop(juju)
     try:
         suite.wait_status(juju, suite.SERVER, 'waiting: PostgreSQL does not answer the server', timeout=30)
     finally:
-        _pebble(juju, 'start')
+        postgres.start(juju)
         suite.wait_active(juju)
 
 
 @contextlib.contextmanager
 def _cut(juju: jubilant.Juju) -> Iterator[None]:
     """As long as the body runs, no packet passes between the database and anybody else."""
-    ip = suite.kubectl(juju, 'get', 'pod', _POD, '--output=jsonpath={.status.podIP}')
+    ip = suite.kubectl(juju, 'get', 'pod', postgres.POD, '--output=jsonpath={.status.podIP}')
     rules = [f'ip daddr {ip} tcp dport 5432 drop', f'ip saddr {ip} tcp sport 5432 drop']
     chain = '\n'.join(['type filter hook forward priority -10', *rules])
     table = f'table ip temporal-outage {{\nchain forward {{\n{chain}\n}}\n}}\n'
@@ -128,15 +124,15 @@ def small_disk(juju: jubilant.Juju, deployed: None, node: None, tmp_path: pathli
     def move(source: pathlib.Path, target: pathlib.Path) -> None:
         subprocess.run(['cp', '--archive', f'{source}/.', str(target)], check=True)
 
-    _pebble(juju, 'stop')
+    postgres.stop(juju)
     move(volume, other)
     subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=500m,mode=0777', 'temporal-outage', str(volume)], check=True)
     try:
         move(other, volume)
-        suite.replace_pod(juju, _POD)
+        suite.replace_pod(juju, postgres.POD)
         suite.wait_active(juju, may_fail=True)
         yield volume
-        _pebble(juju, 'stop')
+        postgres.stop(juju)
         subprocess.run(['rm', '-rf', str(other)], check=True)
         other.mkdir()
         move(volume, other)
@@ -144,7 +140,7 @@ def small_disk(juju: jubilant.Juju, deployed: None, node: None, tmp_path: pathli
         subprocess.run(['umount', '--lazy', str(volume)], check=True)
     subprocess.run(['find', str(volume), '-mindepth', '1', '-delete'], check=True)
     move(other, volume)
-    suite.replace_pod(juju, _POD)
+    suite.replace_pod(juju, postgres.POD)
     suite.wait_active(juju, may_fail=True)
 
 

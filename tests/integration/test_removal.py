@@ -7,6 +7,7 @@ import json
 import jubilant
 import pytest
 import suite
+from postgres import sql
 
 # Several minutes: with all of them the tests would take longer than they may.
 pytestmark = pytest.mark.soak
@@ -50,15 +51,8 @@ def _remove(juju: jubilant.Juju, *apps: str) -> None:
     )
 
 
-def _sql(juju: jubilant.Juju, database: str, statement: str) -> list[str]:
-    """Lines that PostgreSQL's superuser gets."""
-    psql = f'psql --host=/tmp --no-psqlrc --tuples-only --no-align --dbname={database}'
-    script = f'runuser -u postgres -- /usr/lib/postgresql/15/bin/{psql} --command="{statement}"'
-    return suite.pod_exec(juju, f'{suite.POSTGRESQL}-0', 'postgresql', script).split()
-
-
 def _databases(juju: jubilant.Juju) -> list[str]:
-    return _sql(juju, 'postgres', "SELECT datname FROM pg_database WHERE datname LIKE '%temporal%' ORDER BY 1")
+    return sql(juju, 'postgres', "SELECT datname FROM pg_database WHERE datname LIKE '%temporal%' ORDER BY 1").split()
 
 
 def _check_nothing_left(juju: jubilant.Juju, empty: set[str]) -> None:
@@ -81,8 +75,8 @@ def test_given_the_suite_when_server_and_admin_tools_and_database_are_removed_th
 
     # Nobody is related any more: the users are gone, the data is not.
     assert _databases(juju) == before
-    assert _sql(juju, before[0], 'SELECT name FROM namespaces ORDER BY 1') == ['temporal-system']
-    assert _sql(juju, 'postgres', "SELECT rolname FROM pg_roles WHERE rolname LIKE 'relation_id_%'") == []
+    assert sql(juju, before[0], 'SELECT name FROM namespaces ORDER BY 1') == 'temporal-system'
+    assert sql(juju, 'postgres', "SELECT rolname FROM pg_roles WHERE rolname LIKE 'relation_id_%'") == ''
     assert {secret.owner for secret in juju.secrets()} <= {suite.POSTGRESQL}
 
     _remove(juju, suite.POSTGRESQL)

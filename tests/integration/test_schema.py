@@ -7,14 +7,13 @@ import time
 from concurrent import futures
 
 import jubilant
+import postgres
 import pytest
 import suite
+from postgres import AS_POSTGRES, POD, PROGRAMS, SCHEMA_1_18, sql
 
 # Several minutes: with all of them the tests would take longer than they may.
 pytestmark = pytest.mark.soak
-
-POD = f'{suite.POSTGRESQL}-0'
-PROGRAMS = '/usr/lib/postgresql/15/bin'
 
 SLOW = """
 CREATE SCHEMA slow;
@@ -24,18 +23,11 @@ CREATE EVENT TRIGGER slow ON ddl_command_end EXECUTE FUNCTION slow.down();
 FAST = 'DROP EVENT TRIGGER slow; DROP SCHEMA slow CASCADE;'
 
 
-def sql(juju: jubilant.Juju, database: str, statements: str) -> str:
-    """Run statements as PostgreSQL's superuser."""
-    psql = ['runuser', '-u', 'postgres', '--', f'{PROGRAMS}/psql', '--host=/tmp', '--no-psqlrc', '--quiet',
-            '--tuples-only', '--no-align', '--set=ON_ERROR_STOP=1', f'--dbname={database}']  # fmt: skip
-    return suite.kubectl(juju, 'exec', '-i', POD, '--container=postgresql', '--', *psql, stdin=statements).strip()
-
-
 def dump(juju: jubilant.Juju, databases: dict[str, str]) -> list[str]:
     """What both databases are made of, and the versions that they say they have."""
     lines = []
     for database in databases.values():
-        command = f'runuser -u postgres -- {PROGRAMS}/pg_dump --host=/tmp --schema-only {database}'
+        command = f'{AS_POSTGRES} {PROGRAMS}/pg_dump --host=/tmp --schema-only {database}'
         found = suite.pod_exec(juju, POD, 'postgresql', command).splitlines()
         # A word that is another one each time stands behind these.
         lines += [line for line in found if not line.startswith(('\\restrict', '\\unrestrict'))]
@@ -119,7 +111,7 @@ def test_given_a_schema_that_is_put_back_when_the_server_runs_then_it_stops_unti
     juju, databases, clean
 ):
     before = server_process(juju)
-    sql(juju, databases['persistence'], "UPDATE schema_version SET curr_version = '1.18'")
+    sql(juju, databases['persistence'], SCHEMA_1_18)
 
     suite.wait_status(juju, suite.SERVER, 'waiting: waiting for the admin charm, which is migrating', timeout=60)
     suite.wait_active(juju, suite.SERVER, suite.ADMIN)
@@ -134,13 +126,13 @@ def test_given_postgresql_when_it_is_away_for_a_while_then_nothing_is_taken_back
 ):
     process, woken = server_process(juju), notices(juju)
 
-    suite.pod_exec(juju, POD, 'postgresql', '/charm/bin/pebble stop postgresql')
+    postgres.stop(juju)
     try:
         suite.wait_status(juju, suite.ADMIN, 'waiting: cannot log in to', timeout=60)
         assert told(juju)['schema_status'] == 'ready'
         time.sleep(10)
     finally:
-        suite.pod_exec(juju, POD, 'postgresql', '/charm/bin/pebble start postgresql')
+        postgres.start(juju)
     suite.wait_active(juju, suite.SERVER, suite.ADMIN)
 
     assert server_process(juju) == process
@@ -170,7 +162,7 @@ def test_given_somebody_who_works_on_a_schema_then_the_charm_waits_and_goes_on_b
     work = 'SELECT pg_advisory_lock(1413827920, 1396918349); SELECT pg_sleep(60)'
     with futures.ThreadPoolExecutor() as pool:
         somebody = pool.submit(sql, juju, databases['persistence'], work)
-        sql(juju, databases['persistence'], "UPDATE schema_version SET curr_version = '1.18'")
+        sql(juju, databases['persistence'], SCHEMA_1_18)
 
         suite.wait_status(juju, suite.ADMIN, 'waiting: another unit or an earlier hook is migrating the schema')
         with pytest.raises(jubilant.TaskError) as failure:
