@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import jubilant
 
+from bench import limits
 from bench.deployment import images
 
 _APP = 'temporal-k8s'
@@ -23,11 +24,13 @@ class Change:
         what: was changed.
         seconds: until every unit is active and idle, and what was asked for is so.
         hooks: that all units of the server ran.
+        usage: where the time went.
     """
 
     what: str
-    seconds: float = 0.0
-    hooks: int = 0
+    seconds: float
+    hooks: int
+    usage: limits.Usage
 
 
 def measure(juju: jubilant.Juju) -> list[Change]:
@@ -68,13 +71,13 @@ def _quiet(status: jubilant.Status) -> bool:
 
 @contextlib.contextmanager
 def _measured(juju: jubilant.Juju, what: str, found: list[Change]) -> Iterator[int]:
-    before, began = len(_ran(juju)), time.monotonic()
-    yield before
-    juju.wait(_quiet, timeout=600, successes=1, delay=0.3)
-    ended = time.monotonic()
+    before = len(_ran(juju))
+    with limits.watched() as usage:
+        yield before
+        juju.wait(_quiet, timeout=600, successes=1, delay=0.3)
     # Still so a moment later: a hook may have been about to begin.
     juju.wait(_quiet, timeout=600, successes=4, delay=1)
-    found.append(Change(what, ended - began, len(_ran(juju)) - before))
+    found.append(Change(what, usage.seconds, len(_ran(juju)) - before, usage))
 
 
 def _ran(juju: jubilant.Juju) -> list[str]:

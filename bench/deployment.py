@@ -81,7 +81,6 @@ def add_worker(juju: jubilant.Juju) -> None:
     resources = {'temporal-worker-image': image, 'workflows-file': str(DIST / 'oci-factory.tar')}
     juju.deploy(DIST / f'{WORKER}.charm', resources=resources, config={'queue': 'bench'})
     juju.integrate(f'{WORKER}:temporal-host-info', 'temporal-k8s:temporal-host-info')
-    juju.run('temporal-admin-k8s/0', 'tctl', {'args': '--ns default namespace register -rd 3'})
     juju.wait(lambda status: jubilant.all_active(status, *APPS, WORKER), timeout=180)
 
 

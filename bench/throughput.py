@@ -10,6 +10,7 @@ import uuid
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from bench import limits
 from bench.echo import Echo
 
 _SECONDS = 15.0
@@ -22,11 +23,15 @@ class Throughput:
 
     Attributes:
         started: while nobody worked on them.
+        starting: where the time went meanwhile.
         completed: started and ended, with a worker.
+        completing: where the time went meanwhile.
     """
 
     started: float
+    starting: limits.Usage
     completed: float
+    completing: limits.Usage
 
 
 def measure(address: str, namespace: str = 'default') -> Throughput:
@@ -39,10 +44,13 @@ def measure(address: str, namespace: str = 'default') -> Throughput:
 
     async def main() -> Throughput:
         client = await Client.connect(address, namespace=namespace)
-        started = await _rate(client, f'bench-{uuid.uuid4().hex[:6]}', wait=False)
+        with limits.watched() as starting:
+            started = await _rate(client, f'bench-{uuid.uuid4().hex[:6]}', wait=False)
         queue = f'bench-{uuid.uuid4().hex[:6]}'
         async with Worker(client, task_queue=queue, workflows=[Echo]):
-            return Throughput(started, await _rate(client, queue, wait=True))
+            with limits.watched() as completing:
+                completed = await _rate(client, queue, wait=True)
+        return Throughput(started, starting, completed, completing)
 
     return asyncio.run(main())
 

@@ -69,10 +69,14 @@ def test_given_three_units_when_what_needs_no_restart_changes_then_none_restarts
     juju.config(
         suite.SERVER, {'namespace-rps-limit': 'orders:7', 'dynamic-config': 'limit.blobSize.error: [{value: 9}]'}
     )
+    suite.wait_until(
+        lambda: all(_journal(juju, unit)[-1]['what'] == 'reload' for unit in UNITS),
+        'all units have taken it up',
+        pause=1,
+    )
     suite.wait_active(juju)
 
     for unit in UNITS:
-        assert _journal(juju, unit)[-1]['what'] == 'reload'
         content = suite.pod_exec(juju, f'{suite.SERVER}-{unit}', 'temporal', 'cat /etc/temporal/dynamic-config.yaml')
         assert 'orders' in content
 
