@@ -10,6 +10,7 @@ from typing import Any
 from ops import testing
 from temporal_charms import admin, postgresql
 from temporal_charms.databases import Database, Endpoint
+from temporal_charms.versions import SchemaVersions
 
 from conditions import Step
 
@@ -31,6 +32,9 @@ REQUEST = admin.Request(
 )
 
 
+PERSISTENCE, VISIBILITY = 'persistence=postgresql/v12/temporal', 'visibility=postgresql/v12/visibility'
+LIMITS = admin.ConnectionLimits(97, 97)
+READY = admin.Schema(admin.READY, SchemaVersions('1.19', '1.14'), REQUEST.fingerprint, '', LIMITS, 512)
 TOOL = ['/usr/local/bin/temporal-schema', 'run', '--databases', '/etc/temporal-charm/databases.json']
 
 
@@ -93,3 +97,38 @@ def state(**changes: Any) -> testing.State:
     """Everything in place."""
     values = {'leader': True, 'containers': {container()}, 'relations': [relation()], 'secrets': [SECRET]}
     return testing.State(**(values | changes))
+
+
+def migrations(ctx) -> list[str]:
+    """Which databases were worked on."""
+    return [
+        argument
+        for entry in ctx.exec_history.get('temporal-admin', [])
+        if entry.command[:2] == TOOL[:2]
+        for argument in entry.command[len(TOOL) :]
+    ]
+
+
+def answer_of(out: testing.State) -> admin.Schema | None:
+    (found,) = out.get_relations('admin')
+    return admin.Schema.load(found.local_app_data)
+
+
+def run_changed(ctx, told: admin.Schema | None = None, **changes) -> testing.State:
+    """Run `admin-relation-changed`."""
+    changes.setdefault('relations', [relation(local_app_data=told.dump() if told else {})])
+    world = state(**changes)
+    (found,) = world.get_relations('admin')
+    return ctx.run(ctx.on.relation_changed(found), world)
+
+
+def file_of(ctx, out: testing.State, name: str) -> dict | None:
+    """What the charm wrote for the watcher."""
+    path = out.get_container('temporal-admin').get_filesystem(ctx) / 'etc/temporal-charm' / name
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def known_to_watcher(ctx, out: testing.State) -> tuple[str, str, int]:
+    known = file_of(ctx, out, 'known.json')
+    assert known
+    return known['states']['persistence'], known['states']['visibility'], known['again']
