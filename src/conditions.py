@@ -80,6 +80,17 @@ def _agrees(facts: Facts) -> bool:
     return facts.peers.version is not None and not versions.check_upgrade(own, theirs)
 
 
+def _options_of_the_provider(facts: Facts) -> list[str]:
+    """Options of a member that only the application with the databases can have."""
+    options = facts.options
+    given = {
+        'declared-namespaces': options.declared,
+        'dynamic-config': options.dynamic_config,
+        'namespace-rps-limit': options.namespace_rps,
+    }
+    return [name for name, value in given.items() if value] if facts.member else []
+
+
 def _missing_roles(facts: Facts) -> list[str]:
     """Roles that no application of the cluster runs; for its provider to know."""
     if facts.member:
@@ -109,6 +120,15 @@ CONDITIONS: tuple[Condition[Facts], ...] = (
         lambda facts: ops.BlockedStatus(
             facts.membership.problem
             or f'services has no frontend: add it, or juju integrate {facts.here.app}:join-cluster FRONTEND:cluster'
+        ),
+        stops=False,
+    ),
+    Condition(
+        'cluster-options',
+        lambda facts: not _options_of_the_provider(facts),
+        lambda facts: ops.BlockedStatus(
+            f'{", ".join(_options_of_the_provider(facts))}: to be set on {facts.membership.provider}, whose cluster '
+            f'this is: juju config {facts.here.app} --reset {",".join(_options_of_the_provider(facts))}'
         ),
         stops=False,
     ),

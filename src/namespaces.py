@@ -271,7 +271,8 @@ class Keeper:
         self._ran = True
         if not facts.here.leader:
             return False
-        wanted = () if facts.options.problem else facts.options.declared
+        # A member's are its cluster's: its status says where they belong.
+        wanted = () if facts.options.problem or facts.member else facts.options.declared
         if not facts.options.problem:
             _tell_removed(facts.peers.declared, wanted)
         relations = [each for each in self._model.relations['temporal-host-info'] if each.active and each.app]

@@ -166,6 +166,15 @@ _OTHER = testing.Relation('cluster', 'temporal_cluster', remote_app_name='other'
             id='too many connections',
         ),
         pytest.param(
+            _member(state={'config': {
+                'services': 'history', 'declared-namespaces': '{orders: {}}', 'namespace-rps-limit': 'orders:1',
+                'dynamic-config': 'limit.blobSize.error: [{value: 9}]',
+            }}),
+            'declared-namespaces, dynamic-config, namespace-rps-limit: to be set on front, whose cluster this is: juju '
+            'config temporal-k8s --reset declared-namespaces,dynamic-config,namespace-rps-limit',
+            id='options of the whole cluster',
+        ),
+        pytest.param(
             dataclasses.replace(_member(), relations=[*_member().relations, world.legacy('db')]),
             'temporal-k8s is a member of the cluster of front and needs no database of its own: '
             'juju remove-relation temporal-k8s:db PROVIDER',
