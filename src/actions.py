@@ -148,7 +148,13 @@ def _make(server: Client, wanted: Wanted, observed: tuple[Namespace, ...]) -> di
 
 
 def _refuse_declared(context: Context) -> None:
-    if context.name in {each.name for each in context.facts.options.declared}:
+    """Refuse to touch a namespace that is declared, or may be."""
+    facts = context.facts
+    if facts.member:
+        raise Failed(f'namespaces belong to {facts.membership.provider}: run the action there')
+    if facts.options.problem:
+        raise Failed(f'which namespaces are declared cannot be told: {facts.options.problem}')
+    if context.name in {each.name for each in facts.options.declared}:
         raise Failed(f'{context.name} is declared: change it in the option {declared.OPTION}')
 
 

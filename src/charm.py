@@ -102,7 +102,8 @@ class TemporalCharm(ops.CharmBase):
             self.workload.wake()
         if self._plan.version:
             self.unit.set_workload_version(self._plan.version)
-        self.unit.set_ports(*self._plan.ports)
+        if self._plan.ports is not None:
+            self.unit.set_ports(*self._plan.ports)
 
     def _ask_for_databases(self) -> None:
         """Ask on every database relation that there is; whether they make a pair is for the conditions to say."""

@@ -133,6 +133,15 @@ CONDITIONS: tuple[Condition[Facts], ...] = (
         stops=False,
     ),
     Condition(
+        'clients',
+        lambda facts: facts.options.has_frontend or not facts.clients,
+        lambda facts: ops.BlockedStatus(
+            f'services has no frontend, which {", ".join(facts.clients)} need: relate the application that has it, and '
+            f'juju remove-relation {facts.here.app}:{facts.clients[0]} OTHER'
+        ),
+        stops=False,
+    ),
+    Condition(
         'database-relations',
         lambda facts: not facts.databases.problem,
         lambda facts: ops.BlockedStatus(facts.databases.problem),

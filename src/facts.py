@@ -21,6 +21,9 @@ from databases import Databases, relation_of
 from options import Options
 from roles import FRONTEND
 
+CLIENTS = ('ingress', 'nginx-route', 'temporal-host-info')
+"""Endpoints of those who want to speak to the frontend."""
+
 CONTAINER = 'temporal'
 SERVICE = 'temporal'
 """The Pebble service of the server."""
@@ -201,6 +204,7 @@ class Facts:
     """Everything the planner decides from.
 
     Attributes:
+        clients: endpoints with relations over which somebody wants to speak to the frontend.
         health: what the server answered when the hook began.
         dynamic_config_problem: what the server's own validator says of the option; empty if nothing.
     """
@@ -212,6 +216,7 @@ class Facts:
     schema: Schema
     peers: Peers
     image: Image
+    clients: tuple[str, ...]
     health: probe.Health
     dynamic_config_problem: str = ''
 
@@ -235,6 +240,7 @@ class Facts:
             schema=schema,
             peers=Peers.load(model),
             image=Image.load(charm.unit.get_container(CONTAINER)),
+            clients=tuple(name for name in CLIENTS if any(each.active for each in model.relations[name])),
             health=probe.ask(),
         )
 

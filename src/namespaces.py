@@ -269,12 +269,11 @@ class Keeper:
         """
         facts = self._load()
         self._ran = True
-        if not facts.here.leader:
+        if not facts.here.leader or facts.options.problem:
             return False
         # A member's are its cluster's: its status says where they belong.
-        wanted = () if facts.options.problem or facts.member else facts.options.declared
-        if not facts.options.problem:
-            _tell_removed(facts.peers.declared, wanted)
+        wanted = () if facts.member else facts.options.declared
+        _tell_removed(facts.peers.declared, wanted)
         relations = [each for each in self._model.relations['temporal-host-info'] if each.active and each.app]
         if not facts.options.has_frontend:
             for relation in relations:

@@ -35,13 +35,13 @@ class Plan:
         layer: the Pebble layer to be applied now; empty if there is none.
         why: the reasons for which a running server is restarted, or waits to be.
         waits_for: the unit that restarts before this one; empty if this one need not wait.
-        databags: what the leader makes the application say, by endpoint.
+        databags: what the leader makes the application say, by endpoint; without those where what was said holds.
         unit_databags: what this unit says, by endpoint.
         credentials: content of the secret for the admin charm and the cluster's members; empty while there are no
             databases of our own.
         peers: what the leader writes for all units.
         request: why this unit wants to restart, for the leader; empty if it does not.
-        ports: to open.
+        ports: to open; None for those that are open.
         version: of the workload.
         remark: what is said of a unit that serves; empty for one that runs every role and waits for nothing.
     """
@@ -57,7 +57,7 @@ class Plan:
     credentials: dict[str, str] = dataclasses.field(repr=False)
     peers: dict[str, str]
     request: str
-    ports: tuple[int, ...]
+    ports: tuple[int, ...] | None
     version: str
     remark: str
 
@@ -77,7 +77,7 @@ def make(facts: Facts) -> Plan:
             files = settings.files(facts, pair)
             wanted = layer.make(facts, files, settings.causes(facts, pair))
             why = layer.why(facts.image.running, wanted)
-    request, turn = _turns(facts, why)
+    request, turn = _turns(facts, unmet, why)
     waits_for = turn if why and facts.peers.units > 1 and turn != facts.here.unit else ''
     if why and facts.peers.units > 1 and not turn:
         waits_for = 'the leader'
@@ -97,7 +97,7 @@ def make(facts: Facts) -> Plan:
         credentials=admin.credentials(*pair) if pair and not facts.member else {},
         peers=_peers(facts, unmet, turn),
         request=request,
-        ports=(FRONTEND.port,) if facts.options.has_frontend else (),
+        ports=_ports(facts),
         version=facts.image.version_text,
         remark=_remark(facts, why, waits_for),
     )
@@ -111,14 +111,15 @@ def _remark(facts: Facts, why: tuple[str, ...], waits_for: str) -> str:
     return ''
 
 
-def _turns(facts: Facts, why: tuple[str, ...]) -> tuple[str, str]:
+def _turns(facts: Facts, unmet: Condition[Facts] | None, why: tuple[str, ...]) -> tuple[str, str]:
     """What this unit asks for, and whose turn it is."""
     mine, requests = facts.here.unit, dict(facts.peers.requests)
     request = requests.pop(mine, '')
     if why:
         request = ', '.join(why)
-    elif facts.health.serving or facts.image.running is None:
-        # It has come to serve with what it waited for, or cannot at all, and lets the others go on.
+    elif facts.health.serving or unmet:
+        # It has come to serve with what it waited for, or may not run, and lets the others go on. A server that should
+        # run and does not, as one that crashes, keeps the turn: what broke it would break the others.
         request = ''
     if facts.peers.units == 1:
         request = ''
@@ -161,8 +162,10 @@ def cluster_offer(facts: Facts, secret_uri: str, app: str) -> dict[str, str] | N
         app: the member.
     """
     pair = facts.databases.pair
-    if not pair or facts.member or facts.options.problem:
-        return None if facts.options.problem else {}
+    if facts.options.problem or facts.dynamic_config_problem:
+        return None
+    if not pair or facts.member:
+        return {}
     if not facts.image.version:
         return None
     persistence, visibility = (database.endpoint for database in pair)
@@ -180,13 +183,22 @@ def cluster_offer(facts: Facts, secret_uri: str, app: str) -> dict[str, str] | N
     ).dump()
 
 
+def _ports(facts: Facts) -> tuple[int, ...] | None:
+    if facts.options.problem:
+        return None
+    return (FRONTEND.port,) if facts.options.has_frontend else ()
+
+
 def _databags(facts: Facts) -> dict[str, dict[str, str]]:
     here, options = facts.here, facts.options
+    if options.problem:
+        # A wrong word in an option takes nothing from those who use the server.
+        return {}
     said: dict[str, dict[str, str]] = {'ingress': {}, 'nginx-route': {}}
     if options.has_frontend:
         said['ingress'] = ingress.application(here.model, here.app, FRONTEND.port)
         said['nginx-route'] = nginx_route.application(here.model, here.app, FRONTEND.port, options.hostname)
-    if facts.member and not options.problem:
+    if facts.member:
         services = tuple(role.name for role in options.roles)
         member = cluster.Member(here.app, services, facts.peers.units, budget.of(facts).here, facts.image.version_text)
         said['join-cluster'] = member.dump()

@@ -22,7 +22,7 @@ As JSON, whose keys stay as they are:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import ops
@@ -40,11 +40,20 @@ from plan import Plan
 from workload import Workload
 
 
-def standing(facts: Facts, plan: Plan) -> ops.StatusBase:
-    """The unit's status, as far as it does not depend on what the server says of namespaces."""
+def standing(facts: Facts, plan: Plan, observed: Iterable[Namespace] = ()) -> ops.StatusBase:
+    """The unit's status, but for a server that ended as it was started: only the hook that started it knows.
+
+    Args:
+        facts: what the charm knows.
+        plan: what it wants to be so.
+        observed: the server's namespaces; without them nothing is said of those that are declared.
+    """
     if plan.unmet:
         return plan.unmet.status(facts)
-    outcome = conditions.Outcome(True, facts.health)
+    declared = facts.options.declared if facts.here.leader and observed else ()
+    conflicts = [step for step in namespaces.plan(observed, declared) if isinstance(step, namespaces.Conflict)]
+    problem = namespaces.Problem(conflicts[0].sentence) if conflicts else None
+    outcome = conditions.Outcome(True, facts.health, problem)
     failed = first_unmet(conditions.OUTCOMES, outcome)
     return failed.status(outcome) if failed else ops.ActiveStatus(plan.remark)
 
@@ -69,12 +78,12 @@ def gather(facts: Facts, plan: Plan, workload: Workload) -> dict[str, Any]:
     Returns:
         What the module's docstring describes.
     """
-    status = standing(facts, plan)
     with namespaces.ask(facts) as server:
         roles = _roles(server, facts)
         cluster = _cluster(server)
-        found = _namespaces(server, facts)
-    known = {each['name'] for each in found} if isinstance(found, list) else None
+        observed = _observed(server)
+    known = None if isinstance(observed, Refused) else {each.name for each in observed}
+    status = standing(facts, plan, () if isinstance(observed, Refused) else observed)
     spent = budget.of(facts)
     answer = facts.schema.answer
     return {
@@ -93,7 +102,7 @@ def gather(facts: Facts, plan: Plan, workload: Workload) -> dict[str, Any]:
             'persistence': answer.versions.persistence if answer and answer.versions else None,
             'visibility': answer.versions.visibility if answer and answer.versions else None,
         },
-        'namespaces': found,
+        'namespaces': _namespaces(observed, facts),
         'missing-namespaces': [
             each.name for each in facts.options.declared if known is not None and each.name not in known
         ],
@@ -130,11 +139,16 @@ def _cluster(server: Client) -> dict[str, Any]:
     }
 
 
-def _namespaces(server: Client, facts: Facts) -> list[dict[str, Any]] | dict[str, str]:
+def _observed(server: Client) -> Sequence[Namespace] | Refused:
     try:
-        found = server.namespaces()
+        return server.namespaces()
     except Refused as refused:
-        return {'error': refused.sentence}
+        return refused
+
+
+def _namespaces(found: Sequence[Namespace] | Refused, facts: Facts) -> list[dict[str, Any]] | dict[str, str]:
+    if isinstance(found, Refused):
+        return {'error': found.sentence}
     wanted = {each.name for each in facts.options.declared}
 
     def is_declared(name: str) -> str:

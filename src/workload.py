@@ -56,7 +56,8 @@ class Workload:
         if SERVICE in wanted.layer.get('services', {}):
             return self._start(wanted, reloads=settings.DYNAMIC_CONFIG_FILE in written)
         if wanted.layer:
-            workload.replan(self._container, SERVICE, wanted.layer)
+            # A server that was stopped stays in Pebble's plan as one to be started: nothing else may start it.
+            workload.add(self._container, SERVICE, wanted.layer)
         return True
 
     def _start(self, wanted: plan.Plan, *, reloads: bool) -> bool:

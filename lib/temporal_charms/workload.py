@@ -123,13 +123,18 @@ def replan(container: ops.Container, label: str, layer: pebble.LayerDict) -> Non
     Raises:
         ops.pebble.ChangeError: when a service does not start.
     """
+    add(container, label, layer)
+    container.replan()
+
+
+def add(container: ops.Container, label: str, layer: pebble.LayerDict) -> None:
+    """Make the container's plan say what the layer says, without a service being started; new checks begin at once."""
     wanted = pebble.Layer(layer)
     plan = container.get_plan()
     services = {name: plan.services.get(name) for name in wanted.services}
     checks = {name: plan.checks.get(name) for name in wanted.checks}
     if services != wanted.services or checks != wanted.checks:
         container.add_layer(label, wanted, combine=True)
-    container.replan()
 
 
 def watch(container: ops.Container, name: str) -> None:
@@ -140,8 +145,10 @@ def watch(container: ops.Container, name: str) -> None:
 
 
 def stop(container: ops.Container, names: Iterable[str]) -> bool:
-    """Stop those of the services that run; tells whether any did."""
-    running = [name for name, info in container.get_services(*names).items() if info.is_running()]
+    """Stop those of the services that run or are about to be started again; tells whether there were any."""
+    # Between two starts of a service that crashes Pebble calls it so, and ops does not know the word.
+    found = container.get_services(*names).items()
+    running = [name for name, info in found if info.is_running() or info.current == 'backoff']
     if running:
         container.stop(*running)
     return bool(running)

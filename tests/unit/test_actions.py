@@ -155,6 +155,29 @@ def test_given_a_declared_namespace_then_it_is_changed_by_the_option_only(act, s
     assert failed.value.message == 'orders is declared: change it in the option declared-namespaces'
 
 
+@pytest.mark.parametrize('action', ['update-namespace', 'delete-namespace'])
+def test_given_an_option_that_is_wrong_then_no_namespace_is_touched_that_may_be_declared(act, server, action):
+    state = world.state(config={'declared-namespaces': 'orders: {retention: 3x}'})
+    params = {'confirm': 'orders'} if action == 'delete-namespace' else {'retention': '7d'}
+
+    with pytest.raises(testing.ActionFailed) as failed:
+        act(action, state, name='orders', **params)
+
+    assert failed.value.message.startswith('which namespaces are declared cannot be told: declared-namespaces')
+
+
+@pytest.mark.parametrize('action', ['update-namespace', 'delete-namespace'])
+def test_given_a_member_of_a_cluster_then_it_touches_no_namespace(act, server, action):
+    joined = testing.Relation('join-cluster', remote_app_name='front')
+    state = world.state(relations=[testing.PeerRelation('peer'), joined])
+    params = {'confirm': 'orders'} if action == 'delete-namespace' else {'retention': '7d'}
+
+    with pytest.raises(testing.ActionFailed) as failed:
+        act(action, state, name='orders', **params)
+
+    assert failed.value.message == 'namespaces belong to front: run the action there'
+
+
 @pytest.mark.parametrize(
     ('action', 'params'),
     [('update-namespace', {}), ('describe-namespace', {}), ('delete-namespace', {'confirm': 'nope'})],

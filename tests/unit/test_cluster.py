@@ -126,6 +126,20 @@ def test_given_wrong_options_or_no_image_then_members_keep_what_they_were_told(c
     assert world.only(away, 'cluster').local_app_data == before
 
 
+def test_given_a_dynamic_configuration_that_the_validator_refuses_then_members_do_not_get_it(ctx, run, health):
+    health.answer = Health(True)
+    first = run(_offering(Member('h', ('history',), 2, 14)))
+    judge = testing.Exec(['temporal-server', 'validate-dynamic-config'], stdout='/some/file\n  error: no\n')
+    container = first.get_container('temporal')
+    containers = {dataclasses.replace(container, execs={*container.execs, judge})}
+    config = {'dynamic-config': 'history.foo: [{value: 1}]'}
+
+    out = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, containers=containers, config=config))
+
+    assert out.unit_status == testing.BlockedStatus('dynamic-config: no')
+    assert world.only(out, 'cluster').local_app_data == world.only(first, 'cluster').local_app_data
+
+
 def test_given_databases_that_go_then_members_are_told_so(ctx, run):
     first = run(_offering(Member('h', ('history',), 2, 14)))
 
@@ -173,6 +187,14 @@ _OTHER = testing.Relation('cluster', 'temporal_cluster', remote_app_name='other'
             'declared-namespaces, dynamic-config, namespace-rps-limit: to be set on front, whose cluster this is: juju '
             'config temporal-k8s --reset declared-namespaces,dynamic-config,namespace-rps-limit',
             id='options of the whole cluster',
+        ),
+        pytest.param(
+            dataclasses.replace(_member(), relations=[*_member().relations, *(
+                testing.Relation(name, remote_app_name='other') for name in ('temporal-host-info', 'ingress')
+            )]),
+            'services has no frontend, which ingress, temporal-host-info need: relate the application that has it, and '
+            'juju remove-relation temporal-k8s:ingress OTHER',
+            id='clients of an application without a frontend',
         ),
         pytest.param(
             dataclasses.replace(_member(), relations=[*_member().relations, world.legacy('db')]),

@@ -138,6 +138,17 @@ def test_given_namespaces_that_are_removed_from_the_option_or_not_there_then_the
     assert '  stock   declared, but missing' in text.splitlines()
 
 
+def test_given_a_declared_namespace_that_cannot_be_as_declared_then_the_report_says_so_as_the_status_does(told, server):
+    option = 'orders: {search-attributes: {A: Keyword}}'
+    server.known['orders'] = dataclasses.replace(server.known['orders'], search_attributes={'A': 'Int'})
+
+    content, text = told(world.state(config={'declared-namespaces': option}))
+
+    assert content['status']['name'] == 'blocked'
+    assert content['status']['message'].startswith('declared-namespaces: ')
+    assert text.splitlines()[0].startswith('temporal-k8s/0 (leader): blocked: declared-namespaces: ')
+
+
 def test_given_a_server_that_does_not_answer_then_the_report_tells_the_rest(told, server, health):
     health.answer = Health(False, 'the server to start')
     server.refusals = {'cluster': AWAY, 'health': AWAY, 'namespaces': AWAY}

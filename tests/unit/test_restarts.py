@@ -144,25 +144,13 @@ def test_given_requests_then_one_unit_has_the_turn_until_it_wants_nothing_more(r
     assert turns.grant(requests, turn) == granted
 
 
-def _among_peers(
-    state: testing.State, *, told: dict[str, str], mine: str = '', others: dict[int, str]
-) -> testing.State:
-    peer = testing.PeerRelation(
-        'peer',
-        local_app_data={'shards': '512'} | told,
-        local_unit_data={'restart': mine} if mine else {},
-        peers_data={number: {'restart': reason} if reason else {} for number, reason in others.items()},
-    )
-    return dataclasses.replace(state, relations=[*world.without(state.relations, 'peer'), peer])
-
-
 def _changed(state: testing.State) -> testing.State:
     return dataclasses.replace(state, config={'log-level': 'debug'})
 
 
 def test_given_several_units_when_a_restart_is_owed_then_a_follower_asks_and_goes_on_as_it_is(ctx, run, health):
     health.answer = Health(True)
-    first = run(_among_peers(world.state(leader=False), told={}, others={1: '', 2: ''}))
+    first = run(world.among_peers(world.state(leader=False), told={}, others={1: '', 2: ''}))
     before = world.file(ctx, first, '/etc/temporal/config.yaml')
 
     second = ctx.run(ctx.on.config_changed(), _changed(first))
@@ -174,8 +162,8 @@ def test_given_several_units_when_a_restart_is_owed_then_a_follower_asks_and_goe
 
 
 def test_given_its_turn_when_told_then_a_follower_restarts_and_gives_the_turn_back_when_it_serves(ctx, run, health):
-    first = _changed(run(_among_peers(world.state(leader=False), told={}, others={1: ''})))
-    told = _among_peers(first, told={'turn': 'temporal-k8s/0'}, mine='log-level', others={1: ''})
+    first = _changed(run(world.among_peers(world.state(leader=False), told={}, others={1: ''})))
+    told = world.among_peers(first, told={'turn': 'temporal-k8s/0'}, mine='log-level', others={1: ''})
 
     second = ctx.run(ctx.on.relation_changed(world.only(told, 'peer')), told)
 
@@ -188,23 +176,48 @@ def test_given_its_turn_when_told_then_a_follower_restarts_and_gives_the_turn_ba
 
 def test_given_another_units_turn_when_a_restart_is_owed_then_the_leader_waits_for_it(ctx, run, health):
     health.answer = Health(True)
-    first = _changed(run(_among_peers(world.state(), told={}, others={1: ''})))
-    busy = _among_peers(first, told={'turn': 'temporal-k8s/1'}, others={1: 'log-level'})
+    first = _changed(run(world.among_peers(world.state(), told={}, others={1: ''})))
+    busy = world.among_peers(first, told={'turn': 'temporal-k8s/1'}, others={1: 'log-level'})
 
     second = ctx.run(ctx.on.config_changed(), busy)
 
     assert _server(first) == _server(second)
     assert second.unit_status == testing.ActiveStatus('restarts after temporal-k8s/1 (log-level)')
-    done = _among_peers(second, told={'turn': 'temporal-k8s/1'}, mine='log-level', others={1: ''})
+    done = world.among_peers(second, told={'turn': 'temporal-k8s/1'}, mine='log-level', others={1: ''})
     third = ctx.run(ctx.on.relation_changed(world.only(done, 'peer')), done)
     assert world.only(third, 'peer').local_app_data['turn'] == 'temporal-k8s/0'
     assert _server(third) != _server(second)
 
 
+def test_given_a_restarted_server_that_crashes_then_its_unit_keeps_the_turn(ctx, run, health):
+    """Between two crashes Pebble calls the service neither active nor inactive."""
+    first = _changed(run(world.among_peers(world.state(), told={}, others={1: ''})))
+    told = {'turn': 'temporal-k8s/0'}
+    crashed = world.among_peers(first, told=told, mine='log-level', others={1: 'log-level'})
+    container = crashed.get_container('temporal')
+    statuses = {**container.service_statuses, 'temporal': pebble.ServiceStatus.ERROR}
+    crashed = dataclasses.replace(crashed, containers={dataclasses.replace(container, service_statuses=statuses)})
+
+    out = ctx.run(ctx.on.update_status(), crashed)
+
+    assert world.only(out, 'peer').local_app_data['turn'] == 'temporal-k8s/0'
+    assert world.only(out, 'peer').local_unit_data['restart'] == 'log-level'
+
+
+def test_given_a_unit_that_may_not_run_any_more_then_it_gives_its_turn_back(ctx, run, health):
+    first = _changed(run(world.among_peers(world.state(), told={}, others={1: ''})))
+    state = world.among_peers(first, told={'turn': 'temporal-k8s/0'}, mine='log-level', others={1: 'log-level'})
+    relations = world.without(state.relations, 'admin')
+
+    out = ctx.run(ctx.on.update_status(), dataclasses.replace(state, relations=relations))
+
+    assert world.only(out, 'peer').local_app_data['turn'] == 'temporal-k8s/1'
+
+
 def test_given_the_turn_of_a_unit_that_is_gone_when_it_departs_then_the_next_one_gets_it(ctx, run, health):
     health.answer = Health(True)
-    first = run(_among_peers(world.state(), told={}, others={1: ''}))
-    gone = _among_peers(first, told={'turn': 'temporal-k8s/9'}, others={1: 'log-level'})
+    first = run(world.among_peers(world.state(), told={}, others={1: ''}))
+    gone = world.among_peers(first, told={'turn': 'temporal-k8s/9'}, others={1: 'log-level'})
 
     out = ctx.run(ctx.on.relation_departed(world.only(gone, 'peer'), remote_unit=9), gone)
 
@@ -212,13 +225,13 @@ def test_given_the_turn_of_a_unit_that_is_gone_when_it_departs_then_the_next_one
 
 
 def test_given_several_units_then_a_server_that_stops_hands_over(ctx, run):
-    out = run(_among_peers(world.state(), told={}, others={1: ''}))
+    out = run(world.among_peers(world.state(), told={}, others={1: ''}))
 
     assert yaml.safe_load(world.file(ctx, out, DYNAMIC))['history.shutdownDrainDuration'] == [{'value': '2s'}]
 
 
 def test_given_a_blocked_unit_among_others_then_kubernetes_sends_no_client_to_it(ctx, run):
-    state = _among_peers(world.state(), told={}, others={1: ''})
+    state = world.among_peers(world.state(), told={}, others={1: ''})
     relations = world.without(state.relations, 'admin')
 
     out = run(dataclasses.replace(state, relations=relations))

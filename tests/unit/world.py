@@ -129,6 +129,24 @@ def state(*, databases: str = 'legacy', **changes: Any) -> testing.State:
     )
 
 
+def among_peers(state: testing.State, *, told: dict[str, str], mine: str = '', others: dict[int, str]) -> testing.State:
+    """The same world, with other units.
+
+    Args:
+        state: the world.
+        told: what the leader has written for all, besides the shard count.
+        mine: why this unit wants to restart; empty if it does not.
+        others: numbers of the other units, likewise.
+    """
+    peer = testing.PeerRelation(
+        'peer',
+        local_app_data={'shards': '512'} | told,
+        local_unit_data={'restart': mine} if mine else {},
+        peers_data={number: {'restart': reason} if reason else {} for number, reason in others.items()},
+    )
+    return dataclasses.replace(state, relations=[*without(state.relations, 'peer'), peer])
+
+
 def without(relations: Any, *endpoints: str) -> list[testing.RelationBase]:
     """Relations but for those of some endpoints."""
     return [relation for relation in relations if relation.endpoint not in endpoints]
