@@ -67,18 +67,15 @@ def load(text: str) -> tuple[tuple[Wanted, ...], str]:
         The namespaces in order of their names, and what is wrong with the option: one sentence that names it, or
         nothing. They are not to be used if something is.
     """
-    if not text:
+    if not text.strip():
         return (), ''
     # Imported here: most deployments never set it.
-    import yaml
+    import yaml_text
 
     try:
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = f'line {error.problem_mark.line + 1}: ' if error.problem_mark else ''
-        return (), f'{OPTION} is no YAML: {line}{error.problem}'
-    except yaml.YAMLError as error:
-        return (), f'{OPTION} is no YAML: {str(error).splitlines()[0][:120]}'
+        content = yaml_text.load(text)
+    except yaml_text.Unreadable as wrong:
+        return (), f'{OPTION} {wrong}'
     if content is None:
         return (), ''
     if not isinstance(content, dict):
@@ -180,7 +177,7 @@ def pairs(what: str, value: str) -> Any:
     if value.lstrip().startswith('{'):
         try:
             return json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Wrong(f'{what} is no JSON: {error}') from error
     parts = [part.partition('=') for part in value.split(',')]
     if not all(name.strip() and equals for name, equals, _ in parts):

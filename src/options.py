@@ -16,6 +16,7 @@ _HOSTNAME = re.compile(r'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 _MOST_SHARDS = 16384
 _MOST_CONNECTIONS = 1000
 _MOST_RPS = 1_000_000
+_YAML = ('dynamic-config', declared.OPTION)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Options:
             raw: as Juju has them.
             app: the application's name.
         """
-        text = {name: str(value).strip() for name, value in raw.items()}
+        # Without the indentation of its first line, YAML is another text, or none.
+        text = {name: str(value) if name in _YAML else str(value).strip() for name, value in raw.items()}
         services = _words(text['services'])
         hostname = text['external-hostname'] or app
         limits, limits_problem = _limits(text['namespace-rps-limit'])
@@ -138,7 +140,9 @@ def _limits(text: str) -> tuple[dict[str, int], str]:
     limits: dict[str, int] = {}
     for part in filter(None, (part.strip() for part in text.split('|'))):
         name, colon, number = (piece.strip() for piece in part.partition(':'))
-        if not (name and colon and number.isascii() and number.isdigit() and 1 <= int(number) <= _MOST_RPS):
+        # Python reads no number of thousands of digits.
+        digits = number.isascii() and number.isdigit() and len(number) <= len(str(_MOST_RPS))
+        if not (name and colon and digits and 1 <= int(number) <= _MOST_RPS):
             return {}, f'namespace-rps-limit takes NAMESPACE:REQUESTS|NAMESPACE:REQUESTS, not {part[:60]}'
         if name in limits:
             return {}, f'namespace-rps-limit names {name[:60]} twice'
@@ -148,18 +152,15 @@ def _limits(text: str) -> tuple[dict[str, int], str]:
 
 def _dynamic_config(text: str) -> tuple[dict[str, Any], str]:
     """The option as a mapping, and what is wrong with its form; what stands in it is for the server to judge."""
-    if not text:
+    if not text.strip():
         return {}, ''
     # Imported here: most deployments never set it.
-    import yaml
+    import yaml_text
 
     try:
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = f'line {error.problem_mark.line + 1}: ' if error.problem_mark else ''
-        return {}, f'dynamic-config is no YAML: {line}{error.problem}'
-    except yaml.YAMLError as error:
-        return {}, f'dynamic-config is no YAML: {str(error).splitlines()[0][:120]}'
+        content = yaml_text.load(text)
+    except yaml_text.Unreadable as wrong:
+        return {}, f'dynamic-config {wrong}'
     if content is None:
         return {}, ''
     if not isinstance(content, dict):
@@ -167,7 +168,19 @@ def _dynamic_config(text: str) -> tuple[dict[str, Any], str]:
             {},
             'dynamic-config must be a mapping from keys to lists of values, like "limit.blobSize.error: [{value: 1}]"',
         )
-    return content, next(filter(None, (_entry(key, values) for key, values in content.items())), '')
+    problems = (_entry(key, values) for key, values in content.items())
+    return content, next(filter(None, problems), '') or _same(content)
+
+
+def _same(content: Mapping[str, object]) -> str:
+    """Two keys that are one for the server, which looks at no case and would take either."""
+    first: dict[str, str] = {}
+    for key in content:
+        if (other := first.setdefault(key.lower(), key)) != key:
+            return (
+                f'dynamic-config: {other[:60]} and {key[:60]} are the same key for the server, which looks at no case'
+            )
+    return ''
 
 
 def _entry(key: object, values: object) -> str:

@@ -153,6 +153,7 @@ def test_given_a_mapping_as_people_type_it_then_it_is_read(value, found):
         ('data', 'a=b,', 'data must be like NAME=TEXT,..., not a=b,'),
         ('search-attributes', '=Int', 'search-attributes must be like NAME=TYPE,..., not =Int'),
         ('data', '{a', 'data is no JSON: Expecting property name enclosed in double quotes'),
+        ('data', '{"a": ' + '[' * 100_000, 'data is no JSON: maximum recursion depth exceeded'),
     ],
 )
 def test_given_a_mapping_that_cannot_be_read_then_one_sentence_says_so(what, value, sentence):

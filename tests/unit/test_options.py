@@ -7,6 +7,7 @@ import pathlib
 import pytest
 import yaml
 
+from declared import Wanted
 from options import Options
 
 DEFAULTS = {
@@ -66,6 +67,10 @@ def test_given_the_defaults_then_nothing_is_wrong():
             {'namespace_rps_limit': 'orders:0'},
             'namespace-rps-limit takes NAMESPACE:REQUESTS|NAMESPACE:REQUESTS, not orders:0',
         ),
+        (
+            {'namespace_rps_limit': f'orders:{"9" * 5000}'},
+            f'namespace-rps-limit takes NAMESPACE:REQUESTS|NAMESPACE:REQUESTS, not orders:{"9" * 53}',
+        ),
         ({'namespace_rps_limit': 'orders:5|orders:6'}, 'namespace-rps-limit names orders twice'),
         (
             {'external_hostname': 'no such; name'},
@@ -87,6 +92,18 @@ def test_given_the_defaults_then_nothing_is_wrong():
             {'dynamic_config': 'a: [{value: 1, constraint: {}}]'},
             'dynamic-config: a takes value and constraints, not constraint',
         ),
+        (
+            {'dynamic_config': 'a.b: [{value: 2026-02-30}]'},
+            "dynamic-config is no YAML: line 1: '2026-02-30' is no timestamp that can be read",
+        ),
+        (
+            {'declared_namespaces': 'orders: {retention: 2024-02-30}'},
+            "declared-namespaces is no YAML: line 1: '2024-02-30' is no timestamp that can be read",
+        ),
+        (
+            {'dynamic_config': 'a.B: [{value: 1}]\nA.b: [{value: 2}]'},
+            'dynamic-config: a.B and A.b are the same key for the server, which looks at no case',
+        ),
     ],
 )  # fmt: skip
 def test_given_a_wrong_value_then_the_sentence_names_the_option(changes, problem):
@@ -101,6 +118,13 @@ def test_given_a_wrong_value_then_the_sentence_names_the_option(changes, problem
         ({'namespace_rps_limit': 'a:1| b : 20 |'}, 'namespace_rps', {'a': 1, 'b': 20}),
         ({'external_hostname': ' temporal.example.com '}, 'hostname', 'temporal.example.com'),
         ({'dynamic_config': '# nothing'}, 'dynamic_config', {}),
+        ({'dynamic_config': ' \n\t'}, 'dynamic_config', {}),
+        (
+            {'dynamic_config': '\n  a: [{value: 1}]\n  b: [{value: 2}]\n  '},
+            'dynamic_config',
+            {'a': [{'value': 1}], 'b': [{'value': 2}]},
+        ),
+        ({'declared_namespaces': '  orders:\n  stock:\n'}, 'declared', (Wanted('orders'), Wanted('stock'))),
         (
             {'dynamic_config': 'a: [{value: 1, constraints: {namespace: x}}]'},
             'dynamic_config',
