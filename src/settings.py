@@ -115,6 +115,9 @@ def dynamic_config(facts: Facts) -> str:
     if facts.peers.units > 1 or any(member.units > 1 for member in facts.membership.members):
         # A server that is alone has nobody to hand over to.
         content |= {key: [{'value': duration}] for key, duration in _DRAIN.items()}
+    # The server looks at no case, and of two keys that differ in nothing else it takes either.
+    given = {key.lower() for key in options.dynamic_config}
+    content = {key: value for key, value in content.items() if key.lower() not in given}
     return _HEADER + yaml.safe_dump(content | options.dynamic_config, sort_keys=True)
 
 

@@ -101,12 +101,15 @@ def test_given_limits_then_the_dynamic_configuration_has_them(ctx, run):
     assert 'history.shutdownDrainDuration' not in content
 
 
-def test_given_a_dynamic_configuration_of_the_operators_then_it_wins(ctx, run):
-    state = _judge(ctx, world.state(config={'dynamic-config': 'frontend.namespaceRPS: [{value: 5}]'}))
+@pytest.mark.parametrize('key', ['frontend.namespaceRPS', 'Frontend.NamespaceRps', 'frontend.namespacerps'])
+def test_given_a_dynamic_configuration_of_the_operators_then_it_wins_in_any_case(ctx, run, key):
+    state = _judge(ctx, world.state(config={'dynamic-config': f'{key}: [{{value: 5}}]'}))
 
     content = yaml.safe_load(world.file(ctx, run(state), DYNAMIC))
 
-    assert content['frontend.namespaceRPS'] == [{'value': 5}]
+    limits = {name: values for name, values in content.items() if name.lower() == 'frontend.namespacerps'}
+    assert limits == {key: [{'value': 5}]}
+    assert 'limit.maxIDLength' in content
 
 
 def test_given_a_dynamic_configuration_when_the_validator_objects_then_the_old_one_stays_and_it_is_asked_once(ctx, run):
