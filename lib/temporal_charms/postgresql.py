@@ -6,6 +6,7 @@ loads it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import socket
@@ -136,7 +137,9 @@ def inspect(database: Database) -> Inspection:
     except (native.Error, OSError) as error:
         raise _refused(error, 'ask', database) from error
     finally:
-        connection.close()
+        # The driver cannot take leave of one that is gone; why it is gone is told above.
+        with contextlib.suppress(native.Error, OSError):
+            connection.close()
     # The limits of the role and of the database bind where they are set.
     limits = [(limit, used) for limit, used in zip(numbers[::2], numbers[1::2], strict=True) if limit not in (None, -1)]
     allowed, used = min(limits, key=lambda pair: pair[0])

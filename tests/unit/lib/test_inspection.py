@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import struct
+import threading
+from collections.abc import Iterator
 
 import pytest
 import trustme
@@ -174,3 +178,35 @@ def test_given_tls_then_the_certificate_is_verified_where_its_authority_is_known
     context = server.opened['ssl_context']
     assert context.verify_mode == (ssl.CERT_REQUIRED if known else ssl.CERT_NONE)
     assert context.check_hostname is known
+
+
+@pytest.fixture
+def resetting() -> Iterator[int]:
+    """The port of a PostgreSQL that lets everybody in, and resets the connection at the first question."""
+    listener = socket.create_server(('127.0.0.1', 0))
+
+    def message(connection: socket.socket) -> bytes:
+        (length,) = struct.unpack('!I', connection.recv(4, socket.MSG_WAITALL))
+        return connection.recv(length - 4, socket.MSG_WAITALL)
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            message(connection)
+            # No TLS here; the login follows.
+            connection.sendall(b'N')
+            message(connection)
+            connection.sendall(b'R' + struct.pack('!II', 8, 0) + b'Z' + struct.pack('!I', 5) + b'I')
+            connection.recv(1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+
+    with listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(5)
+
+
+def test_given_a_database_that_resets_the_connection_when_asked_then_it_is_unreachable(resetting):
+    with pytest.raises(postgresql.Unreachable, match=r'cannot ask temporal on 127\.0\.0\.1: '):
+        postgresql.inspect(Database(Endpoint('127.0.0.1', resetting, 'temporal'), 'user', 'hush'))
