@@ -40,8 +40,8 @@ def test_given_a_server_that_crashes_when_a_database_goes_then_it_is_started_no_
     services, stop, stopped = ops.Container.get_services, ops.Container.stop, []
 
     def between_starts(container: ops.Container, *names: str) -> dict[str, pebble.ServiceInfo]:
-        raw = {'name': 'temporal', 'startup': 'enabled', 'current': 'backoff'}
-        return {**services(container, *names), 'temporal': pebble.ServiceInfo.from_dict(raw)}
+        waiting = pebble.ServiceInfo('temporal', pebble.ServiceStartup.ENABLED, 'backoff')
+        return {**services(container, *names), 'temporal': waiting}
 
     def count(container: ops.Container, *names: str) -> None:
         stopped.extend(names)
