@@ -7,14 +7,13 @@ keys; what is nested is JSON. Imported where it is used: hooks that run no actio
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ops
 from ops import pebble
-from temporal_charms import versions
+from temporal_charms import results, versions
 
 import declared
 import namespaces
@@ -30,7 +29,10 @@ _DELETION = 60.0
 """Seconds for a deletion to begin: a workflow of the server's does it."""
 
 _NAMED = 20
-"""Running workflows of each namespace that are named; all are counted."""
+"""Running workflows of each namespace that are named, as far as there is room; all are counted."""
+
+_PLACES = 10
+"""Namespaces that the sentence names in which workflows are running; the results have all."""
 
 
 class Failed(Exception):
@@ -90,20 +92,18 @@ def run(event: ops.ActionEvent, facts: Facts, plan: Plan, workload: Workload) ->
     """
     name = event.handle.kind.removesuffix('_action').replace('_', '-')
     try:
-        event.set_results(_flat(_HANDLERS[name](Context(facts, plan, workload, event.params))))
+        event.set_results(results.flat(_HANDLERS[name](Context(facts, plan, workload, event.params))))
     except Failed as failed:
-        event.set_results(_flat(failed.results))
-        event.fail(str(failed))
+        # The sentence first, since results may be refused.
+        event.fail(results.sentence(str(failed)))
+        event.set_results(results.flat(failed.results))
     except declared.Wrong as wrong:
-        event.fail(str(wrong))
+        event.fail(results.sentence(str(wrong)))
     except Refused as refused:
         standing = report.standing(facts, plan)
         away = refused.code == UNAVAILABLE and not facts.health.serving
-        event.fail(f'the server does not serve ({standing.name}: {standing.message})' if away else refused.sentence)
-
-
-def _flat(results: Mapping[str, object]) -> dict[str, str]:
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in results.items()}
+        sentence = f'the server does not serve ({standing.name}: {standing.message})' if away else refused.sentence
+        event.fail(results.sentence(sentence))
 
 
 def _find(server: Client, name: str) -> Namespace:
@@ -167,10 +167,11 @@ def _describe(context: Context) -> dict[str, object]:
 def _list(context: Context) -> dict[str, object]:
     with context.server() as server:
         found = server.namespaces()
+    found = sorted(found, key=lambda each: each.name)
     return {
         'count': len(found),
-        'names': ','.join(sorted(each.name for each in found)),
-        'namespaces': [report.namespace(each) for each in sorted(found, key=lambda each: each.name)],
+        **results.joined('names', [each.name for each in found]),
+        'namespaces': [report.namespace(each) for each in found],
     }
 
 
@@ -225,15 +226,15 @@ def _pre_upgrade_check(context: Context) -> dict[str, object]:
     if not isinstance(standing, ops.ActiveStatus):
         raise Failed(f'the server is to be upgraded while it serves ({standing.name}: {standing.message})')
     found = facts.schema.answer.versions if facts.schema.answer else None
-    results: dict[str, object] = {
+    told: dict[str, object] = {
         'from': facts.image.version_text,
         'to': text,
         'schema-found': found._asdict() if found else {},
         'schema-needed': needed._asdict(),
     }
     if not found or not versions.at_least(found, needed):
-        raise Failed(f'the schema is older than {text} needs: give the admin charm an image of {text} first', results)
-    return results
+        raise Failed(f'the schema is older than {text} needs: give the admin charm an image of {text} first', told)
+    return told
 
 
 def _prepare_removal(context: Context) -> dict[str, object]:
@@ -245,7 +246,7 @@ def _prepare_removal(context: Context) -> dict[str, object]:
             return {'running': 'unknown', 'reason': refused.sentence}
         raise Failed(f'cannot tell what is running, unless with force=true: {refused}') from refused
     total = sum(each.running for each in found)
-    results: dict[str, object] = {
+    told: dict[str, object] = {
         'running': total,
         'namespaces': {each.namespace: each.running for each in found},
         'executions': [
@@ -253,14 +254,19 @@ def _prepare_removal(context: Context) -> dict[str, object]:
         ],
     }
     if total and not context.params['force']:
-        where = ', '.join(f'{each.running} in {each.namespace}' for each in found)
-        raise Failed(f'workflows are running ({where}): end them, or give them up with force=true', results)
-    return results
+        where = [f'{each.running} in {each.namespace}' for each in found[:_PLACES]]
+        if len(found) > _PLACES:
+            where.append(f'{sum(each.running for each in found[_PLACES:])} in {len(found) - _PLACES} more')
+        sentence = f'workflows are running ({", ".join(where)}): end them, or give them up with force=true'
+        raise Failed(sentence, told)
+    return told
 
 
 def _status_report(context: Context) -> dict[str, object]:
     content = report.gather(context.facts, context.plan, context.workload)
-    return {'report': json.dumps(content) if context.params['format'] == 'json' else report.text(content)}
+    if context.params['format'] == 'json':
+        return {**results.shortened('report', content)}
+    return {**results.cut('report', report.text(content))}
 
 
 _HANDLERS: dict[str, Callable[[Context], dict[str, object]]] = {

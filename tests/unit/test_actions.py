@@ -352,6 +352,44 @@ def _running(*counts: tuple[str, int]) -> tuple[Running, ...]:
     return tuple(Running(name, count, (EXECUTION,) if count else ()) for name, count in counts)
 
 
+def _fits(results: dict[str, str]) -> bool:
+    return all(len(value.encode()) < 128 * 1024 for value in results.values())
+
+
+def test_given_more_namespaces_than_a_result_can_hold_then_all_are_counted_and_the_first_are_shown(act, server):
+    server.known = {
+        name: Namespace(name, 'j', description='x' * 200, retention=DAY)
+        for name in (f'name-{n:05}' for n in range(9000))
+    }
+
+    found = act('list-namespaces')
+
+    assert _fits(found)
+    assert found['count'] == '9000'
+    assert found['names'].startswith('name-00000,name-00001,')
+    assert json.loads(found['namespaces'])[0]['name'] == 'name-00000'
+    assert found['names-note'].endswith('of 9000: more cannot be shown')
+    assert found['namespaces-note'].endswith('of 9000: more cannot be shown')
+    for form in ('text', 'json'):
+        report = act('status-report', format=form)
+        assert _fits(report)
+        assert report['report-note']
+        assert form == 'text' or json.loads(report['report'])['unit'] == 'temporal-k8s/0'
+
+
+def test_given_more_workflows_that_run_than_a_result_can_hold_then_removal_is_refused_all_the_same(act, ctx, server):
+    server.found = tuple(Running(f'name-{n:05}', 20, (EXECUTION,) * 20) for n in range(9000))
+
+    with pytest.raises(testing.ActionFailed) as failed:
+        act('prepare-removal')
+
+    assert '20 in name-00009, 179800 in 8990 more)' in failed.value.message
+    assert _fits(ctx.action_results)
+    assert ctx.action_results['running'] == '180000'
+    assert json.loads(ctx.action_results['executions'])[0]['namespace'] == 'name-00000'
+    assert ctx.action_results['executions-note'].endswith('of 180000: more cannot be shown')
+
+
 def test_given_nothing_that_runs_then_the_server_may_be_removed(act, server):
     server.found = _running(('orders', 0))
 

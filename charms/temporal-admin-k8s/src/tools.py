@@ -10,20 +10,19 @@ from typing import Any
 
 import ops
 from temporal_charms.admin import Frontend
+from temporal_charms.results import cut, sentence
 from temporal_charms.workload import File
 
 from facts import Facts
 from plan import FOLDER
 from workload import Workload, last_line
 
-MOST = 60_000
-"""Bytes of output, and of messages, that an action returns: Juju takes each as one argument of a command."""
-
 SHORTEST, LONGEST = 1, 600
 """Seconds that `timeout` may be: no other hook runs meanwhile."""
 
 _CA_FILE = f'{FOLDER}/frontend-ca.pem'
 _SHORTEST_SECRET = 4
+_REMEDY = 'ask for less, or run the tool with kubectl exec'
 _SECRET = re.compile(r'-{1,2}[\w-]*(?:key|token|auth|password|secret|meta)[\w-]*')
 
 
@@ -35,14 +34,16 @@ def run(event: ops.ActionEvent, program: str, facts: Facts, workload: Workload) 
             workload.write([File(_CA_FILE, frontend.ca)])
         output = workload.run([program, *arguments], environment(program, frontend), timeout=timeout)
     except (ValueError, FileNotFoundError, TimeoutError) as error:
-        event.fail(str(error))
+        event.fail(sentence(str(error)))
         return
     secrets = _secrets(facts, arguments)
     stdout, stderr = _redacted(output.stdout, secrets), _redacted(output.stderr, secrets)
-    # Of messages the last ones say why a tool failed.
-    event.set_results({'status': output.status, **cut('output', stdout), **cut('messages', stderr, end=True)})
+    # First, since results may be refused: nothing of what failed is lost with them.
     if output.status != 0:
-        event.fail(f'{program} ended with status {output.status}: {last_line(stderr or stdout)}')
+        event.fail(sentence(f'{program} ended with status {output.status}: {last_line(stderr or stdout)}'))
+    # Of messages the last ones say why a tool failed.
+    shown = cut('output', stdout, remedy=_REMEDY) | cut('messages', stderr, end=True, remedy=_REMEDY)
+    event.set_results({'status': output.status, **shown})
 
 
 def _frontend(facts: Facts) -> Frontend:
@@ -91,25 +92,6 @@ def environment(program: str, frontend: Frontend) -> dict[str, str]:
     if frontend.tls and frontend.ca:
         variables['TEMPORAL_TLS_SERVER_CA_CERT_PATH'] = _CA_FILE
     return variables
-
-
-def cut(key: str, text: str, *, end: bool = False) -> dict[str, str]:
-    """A text as a result of an action, with a note where it is too long for one.
-
-    Args:
-        key: of the result.
-        text: of any length.
-        end: whether the end is worth more than the beginning.
-    """
-    whole = text.encode()
-    if not whole:
-        return {}
-    if len(whole) <= MOST:
-        return {key: text}
-    kept = whole[-MOST:] if end else whole[:MOST]
-    which = 'last' if end else 'first'
-    note = f'cut: the {which} {MOST} of {len(whole)} bytes; ask for less, or run the tool with kubectl exec'
-    return {key: kept.decode(errors='ignore'), f'{key}-note': note}
 
 
 def _secrets(facts: Facts, arguments: list[str]) -> set[str]:

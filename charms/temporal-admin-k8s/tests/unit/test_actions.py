@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 from ops import testing
 from temporal_charms.admin import Frontend
+from temporal_charms.results import MOST
 from world import PASSWORD, REQUEST, container, relation, state
 
-import tools
 from workload import Workload
 
 ADDRESS = 'temporal-k8s.m.svc.cluster.local:7233'
@@ -79,7 +79,7 @@ def test_given_much_output_then_it_is_cut_with_a_note(ctx):
     assert results['status'] == 1
     assert results['output'] == 'é' * 30_000
     assert results['output-note'].startswith('cut: the first 60000 of 80000 bytes')
-    assert len(results['messages']) == tools.MOST
+    assert len(results['messages']) == MOST
     assert results['messages'].endswith('last')
     assert results['messages-note'].startswith('cut: the last 60000 of 60005 bytes')
 
