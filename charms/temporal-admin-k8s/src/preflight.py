@@ -110,22 +110,26 @@ def _more(facts: Facts) -> list[Check]:
     pair = facts.found.inspections
     if not pair:
         return [Check('tls', SKIPPED), Check('connections', SKIPPED)]
-    tls, connections, scarce = [], [], False
+    tls, unverified, connections, scarce = [], False, [], False
     for name, inspection, database in zip(
         ('persistence', 'visibility'), pair, (facts.server.persistence, facts.server.visibility), strict=True
     ):
-        authority = database.endpoint.ca if database else ''
-        tls.append(f'{name}: {_tls(encrypted=inspection.tls, verified=bool(authority))}')
+        asked = bool(database and database.endpoint.tls)
+        verified = asked and bool(database and database.endpoint.ca)
+        tls.append(f'{name}: {_tls(asked=asked, encrypted=inspection.tls, verified=verified)}')
+        unverified |= asked and not verified
         connections.append(f'{name}: {inspection.used} of {inspection.allowed} used')
         scarce |= inspection.allowed - inspection.used < _SPARE
-    unverified = any('not verified' in text for text in tls)
     return [_check('tls', '; '.join(tls), not unverified), _check('connections', '; '.join(connections), not scarce)]
 
 
-def _tls(*, encrypted: bool, verified: bool) -> str:
-    if not encrypted:
-        return 'not asked for by the relation'
-    return 'verified' if verified else 'encrypted, but not verified, since no authority is named'
+def _tls(*, asked: bool, encrypted: bool, verified: bool) -> str:
+    """How safe a connection is; where the relation cannot ask for TLS it is taken where PostgreSQL offers it."""
+    if verified:
+        return 'verified'
+    if asked:
+        return 'encrypted, but not verified, since no authority is named'
+    return f'not asked for by the relation, {"but encrypted" if encrypted else "and not encrypted"}'
 
 
 def _check(name: str, detail: str, passed: bool) -> Check:

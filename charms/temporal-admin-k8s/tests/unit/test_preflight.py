@@ -123,6 +123,19 @@ def test_given_tls_then_it_has_to_be_verified(ctx, databases, ca, result):
     assert found['tls']['result'] == result
 
 
+@pytest.mark.parametrize(('encrypted', 'detail'), [(True, 'but encrypted'), (False, 'and not encrypted')])
+def test_given_a_relation_that_cannot_ask_for_tls_then_the_check_passes_and_tells_what_is_so(
+    ctx, databases, encrypted, detail
+):
+    databases.changes = {name: {'tls': encrypted} for name in ('temporal', 'temporal_visibility')}
+
+    found, _ = _run(ctx, state())
+
+    assert found['tls']['result'] == 'passed'
+    told = f'not asked for by the relation, {detail}'
+    assert found['tls']['detail'] == f'persistence: {told}; visibility: {told}'
+
+
 def test_given_too_few_connections_then_the_check_fails_with_the_numbers(ctx, databases):
     databases.changes = {'temporal': {'used': 95}}
 
