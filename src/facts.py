@@ -14,7 +14,7 @@ import ops
 from ops import pebble
 from temporal_charms import admin, cluster, databags, versions
 from temporal_charms.secret_cache import SecretCache
-from temporal_charms.workload import image_version
+from temporal_charms.workload import NotTold, image_version
 
 import probe
 from databases import Databases, relation_of
@@ -141,7 +141,7 @@ class Image:
 
     @classmethod
     def load(cls, container: ops.Container) -> Image:
-        """Look into the container; one that goes away meanwhile is as good as none."""
+        """Look into the container; one that goes away meanwhile, or cannot tell its version yet, is as good as none."""
         if not container.can_connect():
             return cls()
         try:
@@ -149,7 +149,7 @@ class Image:
             running = SERVICE in services and services[SERVICE].is_running()
             version = image_version(container, 'temporal-server')
             return cls(True, version, container.get_plan().services.get(SERVICE) if running else None)
-        except pebble.ConnectionError:
+        except (pebble.ConnectionError, NotTold):
             return cls()
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import logging
 import pathlib
 import posixpath
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,11 @@ import ops
 from ops import pebble
 
 from temporal_charms import versions
+
+_logger = logging.getLogger(__name__)
+
+_SIGNAL, _NO_PROGRAM = 128, (126, 127)
+"""Exit codes of programs that Pebble runs."""
 
 USER_ID = 1000
 """The user `temporal` of the official images; also what they are laid out for."""
@@ -99,11 +105,19 @@ def push_program(container: ops.Container, source: pathlib.Path, target: str) ->
             container.push(target, content, make_dirs=True, permissions=0o755)
 
 
+class NotTold(Exception):
+    """What an image holds cannot be told now; the charm is woken to ask again."""
+
+
 def image_version(container: ops.Container, program: str) -> versions.Version | None:
     """The version of a program of the image; None where it has no such program, or one that tells no version.
 
     Asked once per container: starting a program of 100 MB takes ten times as long as reading its answer back. The
-    answer is kept in the container, since it is as old as the image is.
+    answer is kept in the container, since it is as old as the image is. A program that fails by itself is asked again,
+    by the next hook.
+
+    Raises:
+        NotTold: when the program was not started or did not come to its end, as one that is killed for its memory.
     """
     file = f'/etc/temporal/{program}.version'
     text = read(container, file)
@@ -111,10 +125,28 @@ def image_version(container: ops.Container, program: str) -> versions.Version | 
         return versions.parse(text)
     try:
         text, _ = container.exec([program, '--version'], timeout=30).wait_output()
-    except (pebble.APIError, pebble.ExecError):
+    except pebble.ExecError as error:
+        # From 128 on a signal ended it; 126 and 127 are a shell's words for a program that it does not find.
+        if error.exit_code >= _SIGNAL:
+            raise _not_told(container, program, error) from error
+        if error.exit_code not in _NO_PROGRAM:
+            _logger.warning('%s tells no version: %s', program, error)
+            return None
         text = 'none'
+    except pebble.APIError as error:
+        if not error.message.startswith('cannot find executable'):
+            raise _not_told(container, program, error) from error
+        text = 'none'
+    except (pebble.ChangeError, pebble.TimeoutError) as error:
+        raise _not_told(container, program, error) from error
     container.push(file, text, make_dirs=True)
     return versions.parse(text)
+
+
+def _not_told(container: ops.Container, program: str, error: Exception) -> NotTold:
+    _logger.warning('cannot ask %s for its version now: %s', program, error)
+    wake(container, 'ask-again', 'canonical.com/temporal-charms/ask-again', 5)
+    return NotTold(program)
 
 
 def replan(container: ops.Container, label: str, layer: pebble.LayerDict) -> None:
@@ -176,7 +208,7 @@ def wake(container: ops.Container, label: str, notice: str, seconds: int) -> Non
             }
         }
     }
-    with contextlib.suppress(pebble.ChangeError, pebble.ConnectionError):
+    with contextlib.suppress(pebble.ChangeError, pebble.ConnectionError, pebble.APIError):
         if label not in container.get_plan().services:
             container.add_layer(label, layer, combine=True)
         container.start(label)

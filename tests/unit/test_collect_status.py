@@ -95,6 +95,11 @@ _IMAGE = 'juju attach-resource temporal-k8s temporal-server-image=IMAGE'
             id='no container',
         ),
         pytest.param(
+            {'containers': {world.container(execs={testing.Exec(['temporal-server', '--version'], return_code=137)})}},
+            ops.WaitingStatus('waiting for the container to start'),
+            id='a server that is killed when it is asked for its version',
+        ),
+        pytest.param(
             {'containers': {world.container('')}},
             ops.BlockedStatus(f'temporal-server-image has no temporal-server: {_IMAGE}'),
             id='an image that is not Temporal',

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import ops
+from ops import pebble
 from temporal_charms import admin, postgresql, versions
 from temporal_charms.databases import Database
 from temporal_charms.secret_cache import SecretCache
-from temporal_charms.workload import image_version
+from temporal_charms.workload import NotTold, image_version
 
 CONTAINER = 'temporal-admin'
 
@@ -71,10 +72,13 @@ class Image:
 
     @classmethod
     def load(cls, container: ops.Container) -> Image:
-        """Look into the container."""
+        """Look into the container; one that goes away meanwhile, or cannot tell its version yet, is as good as none."""
         if not container.can_connect():
             return cls()
-        return cls(True, image_version(container, 'temporal-sql-tool'))
+        try:
+            return cls(True, image_version(container, 'temporal-sql-tool'))
+        except (pebble.ConnectionError, NotTold):
+            return cls()
 
     @property
     def version_text(self) -> str:

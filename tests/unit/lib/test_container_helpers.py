@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import ops
 import pytest
 from ops import pebble, testing
@@ -68,3 +70,75 @@ def test_given_no_running_service_when_stopped_then_nothing_happens(container):
     workload.stop(container, ['nothing'])
 
     assert container.get_services() == {}
+
+
+def _exits(code: int) -> pebble.ExecError:
+    return pebble.ExecError(['tool', '--version'], code, '', 'message')
+
+
+_CHANGE = pebble.Change(
+    pebble.ChangeID('1'), 'exec', '', 'Error', [], True, None, datetime.datetime.now(datetime.UTC), None
+)
+_CUT_OFF = pebble.ChangeError('timed out after 30s', _CHANGE)
+_NO_EXECUTABLE = pebble.APIError({}, 400, 'Bad Request', 'cannot find executable "tool"')
+
+
+@pytest.fixture
+def answers(container, monkeypatch):
+    """What the program does when it is asked for its version, one after another."""
+    queue: list[Exception | str] = []
+
+    class Process:
+        def wait_output(self) -> tuple[str, None]:
+            answer = queue.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer, None
+
+    monkeypatch.setattr(container, 'exec', lambda command, timeout: Process())
+    return queue
+
+
+@pytest.mark.parametrize(
+    ('answer', 'version'),
+    [
+        ('tool version 1.2.3', (1, 2, 3)),
+        ('no version', None),
+        (_exits(126), None),
+        (_exits(127), None),
+        (_NO_EXECUTABLE, None),
+    ],
+)
+def test_given_a_program_that_answers_or_is_not_there_when_asked_again_then_it_is_not_started(
+    container, answers, answer, version
+):
+    answers += [answer]
+
+    assert workload.image_version(container, 'tool') == version
+    assert workload.image_version(container, 'tool') == version
+
+
+def test_given_a_program_that_fails_when_asked_again_then_it_is_started_again(container, answers):
+    answers += [_exits(2), 'tool version 1.2.3']
+
+    assert workload.image_version(container, 'tool') is None
+    assert workload.image_version(container, 'tool') == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    'failure',
+    [
+        pytest.param(_exits(137), id='killed'),
+        pytest.param(_CUT_OFF, id='too slow'),
+        pytest.param(pebble.TimeoutError(), id='no end'),
+        pytest.param(pebble.APIError({}, 500, 'Internal Server Error', 'shutting down'), id='Pebble ends'),
+    ],
+)
+def test_given_a_program_that_is_cut_off_when_asked_then_the_charm_is_woken_and_asks_again(container, answers, failure):
+    answers += [failure, 'tool version 1.2.3']
+
+    with pytest.raises(workload.NotTold):
+        workload.image_version(container, 'tool')
+    assert container.get_service('ask-again').is_running()
+    assert 'notify canonical.com/temporal-charms/ask-again' in container.get_plan().services['ask-again'].command
+    assert workload.image_version(container, 'tool') == (1, 2, 3)

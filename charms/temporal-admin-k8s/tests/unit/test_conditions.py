@@ -51,6 +51,11 @@ def test_given_an_image_older_than_the_server_when_reconciled_then_both_sides_sa
             ops.WaitingStatus('waiting for the container to start'),
         ),
         (
+            # Killed when it is asked for its version.
+            {'containers': {container(testing.Exec(['temporal-sql-tool', '--version'], return_code=137))}},
+            ops.WaitingStatus('waiting for the container to start'),
+        ),
+        (
             {'containers': {container(version='')}},
             ops.BlockedStatus(
                 'temporal-admin-image has no temporal-sql-tool: '
