@@ -119,10 +119,13 @@ class Look:
 
     @property
     def state(self) -> str:
-        """What the watcher would call it (watcher/watch.go): a version, somebody's work, or the kind of a refusal."""
+        """What the watcher would call it (watcher/watch.go).
+
+        A version with the connections that there may be ("1.19@97"), somebody's work, or the kind of a refusal.
+        """
         if self.inspection is None:
             return f'!{self.code[:2]}' if self.code[:2] in _MENDABLE else '!'
-        return 'busy' if self.inspection.locked else self.version or ''
+        return 'busy' if self.inspection.locked else f'{self.version}@{self.inspection.allowed}'
 
 
 _MENDABLE = ('28', '3D', '42', '53')

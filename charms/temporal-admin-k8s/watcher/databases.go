@@ -40,6 +40,15 @@ const changingHere = "datname = current_database() AND usename = session_user AN
 const serving = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
 	AND usename = session_user AND application_name NOT IN ('temporal-charm', '` + looking + "', '" + changing + "'))"
 
+// limit asks how many connections there may be: what PostgreSQL leaves to ordinary roles, or what this role or this
+// database may have where that is less. -1 is none; reserved_connections came with PostgreSQL 16. The charm computes the
+// same (lib/temporal_charms/postgresql.py).
+const limit = `SELECT least(
+	current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+		- coalesce(current_setting('reserved_connections', true), '0')::int,
+	nullif((SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user), -1),
+	nullif((SELECT datconnlimit FROM pg_database WHERE datname = current_database()), -1))`
+
 // database is one of the server's databases and how to log in to it, as the charm writes it.
 type database struct {
 	Host     string `json:"host"`

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -21,9 +22,9 @@ const (
 	grace = 5 * time.Second
 )
 
-// What a database can be seen as besides a version ("1.19"). The charm writes the same.
+// What a database can be seen as besides a version and a limit of connections ("1.19@97"). The charm writes the same.
 const (
-	noSchema = "0.0"
+	noSchema = "0.0"  // in the place of a version
 	busy     = "busy" // somebody works on the schema
 	silent   = "!"    // no answer; with the class of PostgreSQL's error where that says what to mend
 )
@@ -44,23 +45,27 @@ func look(ctx context.Context, d database) (state string, used bool) {
 		return refusal(err), false
 	}
 	defer closeConnection(connection)
-	values, err := quick(ctx, connection, atWork+"; "+serving+
-		"; SELECT curr_version FROM schema_version WHERE db_name = "+quote(d.Name))
-	if len(values) < 2 {
+	values, err := quick(ctx, connection, strings.Join([]string{
+		atWork, serving, limit, "SELECT curr_version FROM schema_version WHERE db_name = " + quote(d.Name),
+	}, "; "))
+	return describe(values, err)
+}
+
+// describe sums up what a database answers.
+func describe(values []string, err error) (state string, used bool) {
+	if len(values) < 3 {
 		return refusal(err), false
 	}
 	used = values[1] == "t"
 	switch {
 	case values[0] == "t":
 		return busy, used
-	case sqlstate(err) == "42P01": // there is no such table
-		return noSchema, used
-	case err != nil:
+	case err != nil && sqlstate(err) != "42P01": // that there is no such table
 		return refusal(err), used
-	case values[2] == "":
-		return noSchema, used
+	case err != nil || values[3] == "":
+		return noSchema + "@" + values[2], used
 	}
-	return values[2], used
+	return values[3] + "@" + values[2], used
 }
 
 // refusal sums up why a database cannot be asked. Only what a person has to mend is told apart: login, name, rights,

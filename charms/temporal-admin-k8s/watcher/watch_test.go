@@ -14,6 +14,8 @@ const (
 	goesOn   = `{"states": {"persistence": "1.18", "visibility": "1.14"}, "again": 1}`
 	works    = `{"states": {"persistence": "busy", "visibility": "1.14"}, "again": 0}`
 	waits    = `{"states": {"persistence": "1.18", "visibility": "1.14"}, "again": 60, "unused": true}`
+	knows97  = `{"states": {"persistence": "1.19@97", "visibility": "1.14@97"}, "again": 0}`
+	knows20  = `{"states": {"persistence": "1.19@20", "visibility": "1.14@20"}, "again": 0}`
 	retries  = `{"states": {"persistence": "0.0", "visibility": "0.0"}, "again": 60}`
 )
 
@@ -103,6 +105,12 @@ func TestTheCharmIsToldOnceOfWhatDiffersTwiceInARow(t *testing.T) {
 			{61, retries, "0.0", "0.0", false, eager, true},
 			{120, retries, "0.0", "0.0", true, eager, true},
 		},
+		"a role that may have fewer connections": {
+			{0, knows97, "1.19@97", "1.14@97", false, relaxed, true},
+			{3, knows97, "1.19@20", "1.14@20", false, eager, true},
+			{4, knows97, "1.19@20", "1.14@20", true, eager, true},
+			{6, knows20, "1.19@20", "1.14@20", false, relaxed, true},
+		},
 		"a file that is just being written": {
 			{0, "", "1.19", "1.14", false, eager, true},
 		},
@@ -129,5 +137,28 @@ func TestOnlyWhatAPersonMendsIsToldApart(t *testing.T) {
 	}
 	if found := refusal(errors.New("no route")); found != "!" {
 		t.Errorf("no answer is %s", found)
+	}
+}
+
+func TestADatabaseIsSeenWithItsVersionAndItsLimit(t *testing.T) {
+	missing, slow := &pgconn.PgError{Code: "42P01"}, &pgconn.PgError{Code: "57014"}
+	for name, test := range map[string]struct {
+		values []string
+		err    error
+		state  string
+		used   bool
+	}{
+		"a schema":               {[]string{"f", "t", "97", "1.19"}, nil, "1.19@97", true},
+		"no table yet":           {[]string{"f", "f", "20"}, missing, "0.0@20", false},
+		"an empty table":         {[]string{"f", "f", "97", ""}, nil, "0.0@97", false},
+		"somebody at work":       {[]string{"t", "f", "97", "1.18"}, nil, "busy", false},
+		"work on a new schema":   {[]string{"t", "f", "97"}, missing, "busy", false},
+		"an answer cut off":      {[]string{"f", "t", "97"}, slow, "!", true},
+		"no answer":              {nil, errors.New("gone"), "!", false},
+		"rights that are missed": {[]string{"f", "t", "97"}, &pgconn.PgError{Code: "42501"}, "!42", true},
+	} {
+		if state, used := describe(test.values, test.err); state != test.state || used != test.used {
+			t.Errorf("%s: %s, %v", name, state, used)
+		}
 	}
 }

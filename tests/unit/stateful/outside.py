@@ -106,7 +106,7 @@ def state(pg: Postgresql, login: dict[str, Any]) -> str:
         pg.enter(login['host'], login['name'], login['user'], login['password'])
     except Refused as refused:
         return f'!{refused.code[:2]}'
-    return 'busy' if pg.locked else pg.schemas[login['name']] or '0.0'
+    return 'busy' if pg.locked else f'{pg.schemas[login["name"]] or "0.0"}@{CONNECTIONS}'
 
 
 class Tools(Programs):

@@ -268,7 +268,7 @@ def test_given_a_migration_then_the_watcher_knows_of_it_before_it_begins(ctx, da
     run_changed(ctx)
 
     (known, begins) = written
-    assert json.loads(known.content)['states'] == {'persistence': 'busy', 'visibility': '1.14'}
+    assert json.loads(known.content)['states'] == {'persistence': 'busy', 'visibility': '1.14@97'}
     assert begins == 'begins'
 
 

@@ -144,3 +144,14 @@ def test_given_a_follower_that_was_cut_off_as_the_leader_when_reconciled_then_it
     run_changed(ctx, leader=False, containers={dataclasses.replace(container(), mounts=mounts)})
 
     assert not (tmp_path / 'databases.json').exists()
+
+
+def test_given_limits_of_connections_then_the_watcher_knows_them_and_the_server_is_told(ctx, databases):
+    databases.versions |= {'temporal': '1.19', 'temporal_visibility': '1.14'}
+    databases.changes = {'temporal': {'allowed': 20}}
+
+    out = run_changed(ctx)
+
+    known, answer = file_of(ctx, out, 'known.json'), answer_of(out)
+    assert known and known['states'] == {'persistence': '1.19@20', 'visibility': '1.14@97'}
+    assert answer and answer.limits == admin.ConnectionLimits(20, 97)

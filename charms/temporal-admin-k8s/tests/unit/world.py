@@ -129,6 +129,8 @@ def file_of(ctx, out: testing.State, name: str) -> dict | None:
 
 
 def known_to_watcher(ctx, out: testing.State) -> tuple[str, str, int]:
+    """The states of both databases without their limits of connections, and when the charm wants to go on."""
     known = file_of(ctx, out, 'known.json')
     assert known
-    return known['states']['persistence'], known['states']['visibility'], known['again']
+    persistence, visibility = (known['states'][name].partition('@')[0] for name in ('persistence', 'visibility'))
+    return persistence, visibility, known['again']
