@@ -182,6 +182,7 @@ def test_given_a_certificate_of_another_authority_then_it_is_refused_with_a_sent
 
 def test_given_suites_at_work_when_the_primary_moves_and_comes_back_then_they_follow(juju, suites):
     juju.add_unit(PG)
+    juju.wait(lambda status: len(status.apps[PG].units) == 2, timeout=120, successes=1)
     suite.wait_active(juju)
     before = {one.queue: one.store(juju)['connectAddr'] for one in suites}
 
