@@ -9,9 +9,11 @@ import functools
 import ops
 from temporal_charms import databags
 from temporal_charms.conditions import first_unmet
+from temporal_charms.secret_cache import SecretCache
 
 import facts
 import plan
+import variables
 from workload import Workload
 
 
@@ -22,6 +24,8 @@ class TemporalWorkerCharm(ops.CharmBase):
         super().__init__(framework)
         self._container = self.unit.get_container(facts.CONTAINER)
         self.workload = Workload(self._container)
+        self._secrets = SecretCache(self._container, '/etc/temporal-charm/secrets.json')
+        self._anew = False
         container, server, info = (
             self.on[facts.CONTAINER],
             self.on['temporal-host-info'],
@@ -40,18 +44,28 @@ class TemporalWorkerCharm(ops.CharmBase):
             info.relation_created,
         ):
             framework.observe(event, self._reconcile)
+        framework.observe(self.on.secret_changed, self._on_secret_changed)
         framework.observe(self.on.collect_unit_status, self._collect_status)
 
     @functools.cached_property
     def _facts(self) -> facts.Facts:
-        return facts.Facts.load(self)
+        return facts.Facts.load(self, self._secrets, anew=self._anew)
 
     @functools.cached_property
     def _plan(self) -> plan.Plan:
         return plan.make(self._facts)
 
-    def _reconcile(self, _: ops.EventBase) -> None:
+    def _on_secret_changed(self, event: ops.SecretChangedEvent) -> None:
+        """Take up the newest revision of a secret that the code reads; one that it no longer reads is let be."""
+        wanted, _ = variables.wishes(str(self.config['environment-secrets']), self.app.name)
+        if event.secret.unique_identifier in {wish.identifier for wish in wanted}:
+            self._secrets.refresh(event.secret)
+        self._reconcile(event)
+
+    def _reconcile(self, event: ops.EventBase) -> None:
         """Make everything look like the plan, whatever happened."""
+        # Juju tells neither that a secret was revoked nor that it was removed.
+        self._anew = isinstance(event, ops.ConfigChangedEvent | ops.UpdateStatusEvent)
         if self._plan.prepare:
             self._prepare()
         self.workload.apply(self._plan)

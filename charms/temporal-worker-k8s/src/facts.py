@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import pathlib
 import re
 from collections.abc import Mapping
@@ -11,9 +10,11 @@ from collections.abc import Mapping
 import ops
 from temporal_charms import host_info
 from temporal_charms.admin import Frontend
+from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import read
 
 from loader.layout import PREPARED, Prepared
+from variables import Secrets, Variables
 
 CONTAINER = 'temporal-worker'
 
@@ -29,6 +30,7 @@ class Config:
         workflows: `supported-workflows`, split; empty for all.
         activities: `supported-activities`, split; empty for all.
         file_name: `workflows-file-name`.
+        secrets: `environment-secrets`, as it is.
         problem: what is wrong with them.
     """
 
@@ -38,6 +40,7 @@ class Config:
     workflows: tuple[str, ...]
     activities: tuple[str, ...]
     file_name: str
+    secrets: str
     problem: str = ''
 
     @classmethod
@@ -58,6 +61,7 @@ class Config:
             _names(text['supported-workflows']),
             _names(text['supported-activities']),
             text['workflows-file-name'],
+            text['environment-secrets'],
             problem,
         )
 
@@ -122,47 +126,6 @@ class Resource:
 
 
 @dataclasses.dataclass(frozen=True)
-class Variables:
-    """The environment of `env-file`.
-
-    Attributes:
-        values: name to value.
-        problem: which line cannot be read; never what stands in it.
-    """
-
-    values: Mapping[str, str] = dataclasses.field(repr=False)
-    problem: str = ''
-
-    @classmethod
-    def load(cls, resource: Resource, app: str) -> Variables:
-        """Read the dotenv file."""
-        if resource.path is None:
-            return cls({})
-        remedy = f'mend it and juju attach-resource {app} env-file=FILE.env'
-        try:
-            text = resource.path.read_text()
-        except UnicodeDecodeError:
-            return cls({}, f'env-file is no text: {remedy}')
-        from dotenv import parser
-
-        values: dict[str, str] = {}
-        for binding in parser.parse_stream(io.StringIO(text)):
-            if binding.error or (binding.key is not None and binding.value is None):
-                return cls({}, f'env-file: line {_line(binding.original)} is not NAME=VALUE: {remedy}')
-            if binding.key is not None and binding.value is not None:
-                if not re.fullmatch(r'[A-Za-z_][A-Za-z0-9_]*', binding.key) or '\0' in binding.value:
-                    return cls({}, f'env-file: line {_line(binding.original)} is no variable: {remedy}')
-                values[binding.key] = binding.value
-        return cls(values)
-
-
-def _line(original) -> int:
-    """The line on which a binding's text stands; the parser counts the blank ones before it, too."""
-    blank = len(original.string) - len(original.string.lstrip('\n'))
-    return original.line + blank
-
-
-@dataclasses.dataclass(frozen=True)
 class Code:
     """The container and what the loader has said of the code.
 
@@ -198,19 +161,33 @@ class Facts:
     server: Server
     workflows: Resource
     variables: Variables
+    secrets: Secrets
     code: Code
 
+    @property
+    def given(self) -> dict[str, str]:
+        """The operator's own variables; secrets are stronger than the file."""
+        return {**self.variables.values, **self.secrets.values}
+
     @classmethod
-    def load(cls, charm: ops.CharmBase) -> Facts:
-        """Read every source once."""
-        config = Config.load(charm.config, charm.app.name)
+    def load(cls, charm: ops.CharmBase, secrets: SecretCache, *, anew: bool) -> Facts:
+        """Read every source once.
+
+        Args:
+            charm: knows Juju.
+            secrets: remembers what secrets held.
+            anew: whether to ask Juju for them all the same.
+        """
+        app = charm.app.name
+        config = Config.load(charm.config, app)
         return cls(
-            app=charm.app.name,
+            app=app,
             leader=charm.unit.is_leader(),
             config=config,
             server=Server.load(charm.model, config.host),
             workflows=Resource.load(charm.model, 'workflows-file'),
-            variables=Variables.load(Resource.load(charm.model, 'env-file'), charm.app.name),
+            variables=Variables.load(Resource.load(charm.model, 'env-file').path, app),
+            secrets=Secrets.load(charm.model, config.secrets, app, secrets, anew=anew),
             code=Code.load(charm.unit.get_container(CONTAINER)),
         )
 

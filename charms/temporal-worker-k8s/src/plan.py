@@ -16,7 +16,7 @@ from temporal_charms.workload import USER_ID, File, environment
 from facts import Facts, Health
 from loader import layout
 
-SERVICE, ANNOUNCER = 'temporal-worker', 'announcer'
+SERVICE, ANNOUNCER, WAKER = 'temporal-worker', 'announcer', 'waker'
 _LOADER = pathlib.Path(__file__).parent / 'loader'
 
 
@@ -60,6 +60,12 @@ _BEFORE_CODE: tuple[Condition[Facts], ...] = (
         'env-file',
         lambda facts: not facts.variables.problem,
         lambda facts: ops.BlockedStatus(facts.variables.problem),
+        stops=False,
+    ),
+    Condition(
+        'environment-secrets',
+        lambda facts: not facts.secrets.problem,
+        lambda facts: ops.BlockedStatus(facts.secrets.problem),
         stops=False,
     ),
     Condition(
@@ -129,6 +135,7 @@ class Plan:
         layer: the Pebble layer; empty while the worker may not be (re)started.
         databag: what the application says on `temporal-worker-info`.
         request: what it asks of the server on `temporal-host-info`.
+        wakes: whether to look again in a while, since nothing else brings the news.
     """
 
     unmet: Condition[Facts] | None
@@ -138,6 +145,7 @@ class Plan:
     layer: pebble.LayerDict
     databag: dict[str, str]
     request: dict[str, str]
+    wakes: bool
 
 
 def make(facts: Facts) -> Plan:
@@ -154,6 +162,7 @@ def make(facts: Facts) -> Plan:
         layer=_layer(facts, files) if files and unmet is None else {},
         databag={'namespace': facts.config.namespace, 'queue': facts.config.queue},
         request=host_info.Request(facts.config.namespace).dump(),
+        wakes=facts.secrets.comes,
     )
 
 
@@ -161,7 +170,7 @@ def preparation_key(facts: Facts) -> str:
     """Identifies everything on which the result of preparing the code depends; tells nothing of the variables in it."""
     config = facts.config
     parts = [facts.workflows.key, config.file_name, config.workflows, config.activities]
-    variables = json.dumps(sorted(facts.variables.values.items()))
+    variables = json.dumps(sorted(facts.given.items()))
     return hashlib.sha256(f'{parts}{variables}'.encode()).hexdigest()[:16]
 
 
@@ -189,7 +198,7 @@ def _files(facts: Facts) -> tuple[File, ...]:
     return (
         *loader,
         File(layout.SETTINGS, _settings(facts).dump(), restarts=True),
-        File(layout.ENVIRONMENT, json.dumps(dict(facts.variables.values)), 0o600, restarts=True),
+        File(layout.ENVIRONMENT, json.dumps(facts.given), 0o600, restarts=True),
     )
 
 

@@ -14,6 +14,9 @@ import plan
 from facts import Health
 from loader import layout
 
+_LOOK_AGAIN = 10
+"""Seconds until the charm looks anew at what Juju sends no event for."""
+
 
 class Workload:
     """The container `temporal-worker`."""
@@ -66,6 +69,8 @@ class Workload:
         elif wanted.layer:
             workload.push(self._container, wanted.files)
             workload.replan(self._container, plan.SERVICE, wanted.layer)
+        if wanted.wakes:
+            workload.wake(self._container, plan.WAKER, layout.NOTICE, _LOOK_AGAIN)
 
     def health(self) -> Health:
         """Ask the worker; it shares the pod's network with the charm."""

@@ -65,12 +65,17 @@ def server(data: dict[str, str] | None = None) -> testing.Relation:
 
 def container(disk: pathlib.Path, *, python: bool = True, can_connect: bool = True) -> testing.Container:
     """The container; what the charm pushes stays on `disk`, and the loader's result is what the test puts there."""
+    memory = disk.with_name('memory')
+    memory.mkdir(exist_ok=True)
     loader = testing.Exec(['python3', '-m', 'loader.prepare'], return_code=0 if python else 1, stderr='no python3')
     return testing.Container(
         'temporal-worker',
         can_connect=can_connect,
         execs={loader},
-        mounts={'srv': testing.Mount(location=layout.HOME, source=disk)},
+        mounts={
+            'srv': testing.Mount(location=layout.HOME, source=disk),
+            'etc': testing.Mount(location='/etc/temporal-charm', source=memory),
+        },
     )
 
 
