@@ -17,6 +17,7 @@ from loader.layout import PREPARED, Prepared
 from variables import Secrets, Variables
 
 CONTAINER = 'temporal-worker'
+_LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Config:
         activities: `supported-activities`, split; empty for all.
         file_name: `workflows-file-name`.
         secrets: `environment-secrets`, as it is.
+        log_level: `log-level`, in lower case.
         problem: what is wrong with them.
     """
 
@@ -41,6 +43,7 @@ class Config:
     activities: tuple[str, ...]
     file_name: str
     secrets: str
+    log_level: str
     problem: str = ''
 
     @classmethod
@@ -54,6 +57,8 @@ class Config:
             problem = f'no namespace: juju config {app} namespace=NAME'
         elif text['host'] and not _address(text['host']):
             problem = f'host must be HOST:PORT, not {text["host"][:60]}'
+        elif text['log-level'].lower() not in _LEVELS:
+            problem = f'log-level must be one of {", ".join(_LEVELS)}: juju config {app} log-level=info'
         return cls(
             text['host'],
             text['namespace'],
@@ -62,6 +67,7 @@ class Config:
             _names(text['supported-activities']),
             text['workflows-file-name'],
             text['environment-secrets'],
+            text['log-level'].lower(),
             problem,
         )
 

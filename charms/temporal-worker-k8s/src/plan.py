@@ -13,6 +13,7 @@ from temporal_charms import host_info
 from temporal_charms.conditions import Condition, first_unmet, must_stop
 from temporal_charms.workload import USER_ID, File, environment
 
+from environment import compose
 from facts import Facts, Health
 from loader import layout
 
@@ -187,6 +188,7 @@ def _settings(facts: Facts) -> layout.Settings:
         ca=frontend.ca,
         namespace=config.namespace,
         queue=config.queue,
+        log_level=config.log_level,
     )
 
 
@@ -195,10 +197,12 @@ def _files(facts: Facts) -> tuple[File, ...]:
         File(f'{layout.PROGRAMS}/loader/{path.name}', path.read_text(), owner=0, restarts=True)
         for path in sorted(_LOADER.glob('*.py'))
     ]
+    frontend = facts.server.frontend
+    assert frontend is not None
     return (
         *loader,
         File(layout.SETTINGS, _settings(facts).dump(), restarts=True),
-        File(layout.ENVIRONMENT, json.dumps(facts.given), 0o600, restarts=True),
+        File(layout.ENVIRONMENT, json.dumps(compose(facts.config, frontend, facts.given)), 0o600, restarts=True),
     )
 
 

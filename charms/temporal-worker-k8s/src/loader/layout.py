@@ -11,7 +11,7 @@ PROGRAMS = '/usr/local/lib/temporal-worker'
 
 SETTINGS = f'{HOME}/settings.json'
 ENVIRONMENT = f'{HOME}/environment.json'
-"""The variables of `env-file`; readable by the worker's user only."""
+"""The code's variables; readable by the worker's user only."""
 
 PREPARED = f'{HOME}/prepared.json'
 HEALTH_PORT = 7230
@@ -37,6 +37,7 @@ class Settings:
         ca: PEM of its authority; empty for the system's.
         namespace: Temporal's namespace.
         queue: the task queue.
+        log_level: of the worker and the code, as Python's logging names it, in lower case.
     """
 
     code: str
@@ -48,6 +49,7 @@ class Settings:
     ca: str
     namespace: str
     queue: str
+    log_level: str
 
     def dump(self) -> str:
         """As the file's content."""

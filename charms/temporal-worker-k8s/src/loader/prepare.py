@@ -17,7 +17,7 @@ from loader.wheels import CodeProblem
 
 
 def environment_variables() -> dict[str, str]:
-    """The variables of `env-file`, as the charm left them."""
+    """The variables of the code, as the charm left them."""
     return json.loads(pathlib.Path(layout.ENVIRONMENT).read_text())
 
 

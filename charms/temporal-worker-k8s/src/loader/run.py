@@ -152,6 +152,13 @@ async def _work(wanted: layout.Settings, code: discovery.Code, state: State) -> 
         await asyncio.sleep(_RETRY)
 
 
+def _log(level: str) -> None:
+    """Write messages of this level and above to standard error, where Pebble takes them."""
+    logging.basicConfig(level=level.upper(), format='%(levelname)s %(name)s: %(message)s')
+    # Its messages for debugging quote what activities are given and what they return.
+    logging.getLogger('temporalio').setLevel(max(logging.getLogger().level, logging.INFO))
+
+
 async def _main() -> None:
     wanted = settings()
     distribution, _ = install(wanted)
@@ -172,6 +179,6 @@ async def _main() -> None:
 
 
 if __name__ == '__main__':
-    logging.basicConfig(level=logging.INFO, format='%(levelname)s %(name)s: %(message)s')
+    _log(settings().log_level)
     os.environ.update(environment_variables())
     asyncio.run(_main())

@@ -27,6 +27,13 @@ from ops import testing
             ops.BlockedStatus('host must be HOST:PORT, not x:99999'),
         ),
         (
+            {'config': {'queue': 'q', 'log-level': 'loud'}},
+            ops.BlockedStatus(
+                'log-level must be one of debug, info, warning, error, critical: '
+                'juju config temporal-worker-k8s log-level=info'
+            ),
+        ),
+        (
             {'config': {'queue': 'q', 'host': 'x:7233'}},
             ops.BlockedStatus(
                 'the server is named twice, by relation and by host: juju config temporal-worker-k8s --reset host'

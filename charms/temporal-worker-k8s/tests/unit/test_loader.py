@@ -307,7 +307,7 @@ def home(tmp_path, monkeypatch) -> pathlib.Path:
 def _settings(home: pathlib.Path, **changes) -> Settings:
     values = {
         'code': '1', 'file_name': '', 'workflows': (), 'activities': (), 'address': 'h:1', 'tls': False, 'ca': '',
-        'namespace': 'n', 'queue': 'q',
+        'namespace': 'n', 'queue': 'q', 'log_level': 'info',
     }  # fmt: skip
     settings = Settings(**(values | changes))
     (home / 'settings.json').write_text(settings.dump())

@@ -9,6 +9,8 @@ import ops
 import pytest
 import world
 from ops import testing
+from temporalio.envconfig import ClientConfig
+from temporalio.service import TLSConfig
 
 import plan
 from variables import Variables, Wish, wishes
@@ -228,6 +230,46 @@ def test_given_a_running_worker_when_a_secret_rotates_then_only_what_reads_it_is
         assert ('new' in _environment(disk).values()) is restarts
         # What the code does with a variable while it is imported may have changed with it.
         assert len(ctx.exec_history['temporal-worker']) == (2 if restarts else 1)
+
+
+def test_given_code_for_the_charm_of_canonical_then_it_finds_the_same_names(run, disk, archive):
+    config = {'queue': 'q', 'namespace': 'n', 'log-level': 'Debug', 'supported-workflows': 'B, A'}
+    relation = world.server({'host': 'h', 'port': '7233', 'tls': 'true', 'ca': 'PEM'})
+
+    run(world.state(disk, archive, config=config, relations=[relation]))
+
+    found = _environment(disk)
+    for prefix in ('TWC_', 'TEMPORAL_'):
+        expected = {'HOST': 'h:7233', 'NAMESPACE': 'n', 'QUEUE': 'q', 'LOG_LEVEL': 'debug', 'TLS_ROOT_CAS': 'PEM'}
+        assert {name: found[prefix + name] for name in expected} == expected
+        # That charm sets all its options, and code calls methods of what it gets.
+        assert (found[f'{prefix}AUTH_PROVIDER'], found[f'{prefix}SENTRY_SAMPLE_RATE']) == ('', '1.0')
+    assert (found['TWC_SUPPORTED_WORKFLOWS'], found['TWC_SUPPORTED_ACTIVITIES']) == ('A,B', 'all')
+
+
+@pytest.mark.parametrize('tls', [True, False])
+def test_given_code_that_makes_a_client_of_its_own_then_the_sdk_finds_the_server(run, disk, archive, monkeypatch, tls):
+    data = {'host': 'h', 'port': '7233', **({'tls': 'true', 'ca': 'PEM'} if tls else {})}
+
+    run(world.state(disk, archive, relations=[world.server(data)]))
+
+    found = {name: value for name, value in _environment(disk).items() if name.startswith('TEMPORAL_')}
+    connect = ClientConfig.load_client_connect_config(override_env_vars=found, disable_file=True)
+    assert (connect.get('target_host'), connect.get('namespace')) == ('h:7233', 'default')
+    told = connect.get('tls')
+    assert (told.server_root_ca_cert if isinstance(told, TLSConfig) else told) == (b'PEM' if tls else False)
+
+
+def test_given_variables_of_the_operator_then_they_replace_defaults_and_not_what_the_charm_knows(
+    run, disk, archive, tmp_path
+):
+    env = tmp_path / 'x.env'
+    env.write_text('TWC_HOST=elsewhere:1\nTWC_SENTRY_DSN=x\n')
+
+    run(world.state(disk, archive, resources=world.resources(archive, env)))
+
+    found = _environment(disk)
+    assert (found['TWC_HOST'], found['TWC_SENTRY_DSN']) == ('temporal-k8s.m.svc.cluster.local:7233', 'x')
 
 
 @pytest.mark.parametrize(
