@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from temporal_charms.admin import Frontend
 
-from facts import Config
+from options import Config
 
 _PREFIXES = ('TWC_', 'TEMPORAL_')
 """The charm temporal-worker-k8s of Canonical gives each option under both."""

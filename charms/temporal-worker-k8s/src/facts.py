@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import re
-from collections.abc import Mapping
 
 import ops
 from temporal_charms import host_info
@@ -14,73 +12,10 @@ from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import read
 
 from loader.layout import PREPARED, Prepared
+from options import Config, address
 from variables import Secrets, Variables
 
 CONTAINER = 'temporal-worker'
-_LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The options, valid or with a problem.
-
-    Attributes:
-        host: `host`, as HOST:PORT; empty where the server is related.
-        namespace: Temporal's namespace.
-        queue: the task queue.
-        workflows: `supported-workflows`, split; empty for all.
-        activities: `supported-activities`, split; empty for all.
-        file_name: `workflows-file-name`.
-        secrets: `environment-secrets`, as it is.
-        log_level: `log-level`, in lower case.
-        problem: what is wrong with them.
-    """
-
-    host: str
-    namespace: str
-    queue: str
-    workflows: tuple[str, ...]
-    activities: tuple[str, ...]
-    file_name: str
-    secrets: str
-    log_level: str
-    problem: str = ''
-
-    @classmethod
-    def load(cls, raw: Mapping[str, object], app: str) -> Config:
-        """Read and check the options."""
-        text = {name: str(raw[name]).strip() for name in raw}
-        problem = ''
-        if not text['queue']:
-            problem = f'no task queue: juju config {app} queue=NAME'
-        elif not text['namespace']:
-            problem = f'no namespace: juju config {app} namespace=NAME'
-        elif text['host'] and not _address(text['host']):
-            problem = f'host must be HOST:PORT, not {text["host"][:60]}'
-        elif text['log-level'].lower() not in _LEVELS:
-            problem = f'log-level must be one of {", ".join(_LEVELS)}: juju config {app} log-level=info'
-        return cls(
-            text['host'],
-            text['namespace'],
-            text['queue'],
-            _names(text['supported-workflows']),
-            _names(text['supported-activities']),
-            text['workflows-file-name'],
-            text['environment-secrets'],
-            text['log-level'].lower(),
-            problem,
-        )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Names separated by commas; none for `all`, and for nothing at all."""
-    names = tuple(sorted({name.strip() for name in text.split(',') if name.strip()}))
-    return () if names == ('all',) else names
-
-
-def _address(text: str) -> Frontend | None:
-    match = re.fullmatch(r'([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})', text)
-    return Frontend(match[1], int(match[2])) if match and 0 < int(match[2]) < 65536 else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +37,7 @@ class Server:
         """Read the relation `temporal-host-info`; without one, the option is the answer."""
         relation = next((r for r in model.relations['temporal-host-info'] if r.active and r.app), None)
         if relation is None:
-            return cls(frontend=_address(host))
+            return cls(frontend=address(host))
         told = relation.data[relation.app]
         return cls(relation.app.name, host_info.load(told), host_info.Grant.load(told))
 

@@ -161,10 +161,17 @@ def make(facts: Facts) -> Plan:
         files=files,
         prepare=key if files and facts.code.prepared.key != key else '',
         layer=_layer(facts, files) if files and unmet is None else {},
-        databag={'namespace': facts.config.namespace, 'queue': facts.config.queue},
+        databag=_databag(facts),
         request=host_info.Request(facts.config.namespace).dump(),
         wakes=facts.secrets.comes,
     )
+
+
+def _databag(facts: Facts) -> dict[str, str]:
+    """Canonical's charms read one queue; `queues` has all, where there are several."""
+    queues = facts.config.queues
+    told = {'namespace': facts.config.namespace, 'queue': facts.config.queue}
+    return {**told, 'queues': ','.join(queues)} if len(queues) > 1 else told
 
 
 def preparation_key(facts: Facts) -> str:
@@ -187,7 +194,8 @@ def _settings(facts: Facts) -> layout.Settings:
         tls=frontend.tls,
         ca=frontend.ca,
         namespace=config.namespace,
-        queue=config.queue,
+        queues=config.queues,
+        limits=config.limits,
         log_level=config.log_level,
     )
 

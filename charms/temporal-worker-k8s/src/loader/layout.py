@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 
 HOME = '/srv/temporal-worker'
 PROGRAMS = '/usr/local/lib/temporal-worker'
@@ -36,7 +37,8 @@ class Settings:
         tls: whether it wants TLS.
         ca: PEM of its authority; empty for the system's.
         namespace: Temporal's namespace.
-        queue: the task queue.
+        queues: the task queues, one at least.
+        limits: what the SDK's worker takes besides, by its parameters' names; each queue's worker has its own.
         log_level: of the worker and the code, as Python's logging names it, in lower case.
     """
 
@@ -48,7 +50,8 @@ class Settings:
     tls: bool
     ca: str
     namespace: str
-    queue: str
+    queues: tuple[str, ...]
+    limits: Mapping[str, float]
     log_level: str
 
     def dump(self) -> str:
@@ -59,7 +62,8 @@ class Settings:
     def load(cls, text: str) -> Settings:
         """The reverse of `dump`."""
         data = json.loads(text)
-        return cls(**{**data, 'workflows': tuple(data['workflows']), 'activities': tuple(data['activities'])})
+        lists = {name: tuple(data[name]) for name in ('workflows', 'activities', 'queues')}
+        return cls(**{**data, **lists})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,6 +27,34 @@ from ops import testing
             ops.BlockedStatus('host must be HOST:PORT, not x:99999'),
         ),
         (
+            {'config': {'queue': 'q,/_sys/x/1'}},
+            ops.BlockedStatus(
+                'queue /_sys/x/1 is none: a name has at most 1000 characters, no control characters, and does not '
+                'begin with /_sys/'
+            ),
+        ),
+        (
+            {'config': {'queue': 'q', 'max-concurrent-activities': 0}},
+            ops.BlockedStatus(
+                'max-concurrent-activities must be 1 to 10000: '
+                'juju config temporal-worker-k8s max-concurrent-activities=1'
+            ),
+        ),
+        (
+            {'config': {'queue': 'q', 'max-activities-per-second': -0.5}},
+            ops.BlockedStatus(
+                'max-activities-per-second must be 0 to 1000000: '
+                'juju config temporal-worker-k8s max-activities-per-second=0'
+            ),
+        ),
+        (
+            {'config': {'queue': 'q', 'max-concurrent-workflow-task-polls': 1}},
+            ops.BlockedStatus(
+                'max-concurrent-workflow-task-polls must be 2 to 1000, or 1 with max-cached-workflows=0: '
+                'juju config temporal-worker-k8s max-concurrent-workflow-task-polls=2'
+            ),
+        ),
+        (
             {'config': {'queue': 'q', 'log-level': 'loud'}},
             ops.BlockedStatus(
                 'log-level must be one of debug, info, warning, error, critical: '

@@ -11,6 +11,7 @@ import zipfile
 
 import pytest
 import world
+from served import settings
 
 from loader import discovery, layout, prepare, wheels
 from loader.layout import Prepared, Settings
@@ -305,13 +306,9 @@ def home(tmp_path, monkeypatch) -> pathlib.Path:
 
 
 def _settings(home: pathlib.Path, **changes) -> Settings:
-    values = {
-        'code': '1', 'file_name': '', 'workflows': (), 'activities': (), 'address': 'h:1', 'tls': False, 'ca': '',
-        'namespace': 'n', 'queue': 'q', 'log_level': 'info',
-    }  # fmt: skip
-    settings = Settings(**(values | changes))
-    (home / 'settings.json').write_text(settings.dump())
-    return settings
+    wanted = settings(**changes)
+    (home / 'settings.json').write_text(wanted.dump())
+    return wanted
 
 
 def _prepare(home: pathlib.Path, monkeypatch, key: str = 'k1') -> Prepared:

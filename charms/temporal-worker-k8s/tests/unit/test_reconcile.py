@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 
 import ops
 import pytest
+import temporalio.worker
 import world
 from ops import pebble, testing
 
@@ -27,7 +29,11 @@ def test_given_everything_in_place_when_pebble_is_ready_then_the_code_is_install
     out = run(world.state(disk, archive))
 
     found = _settings(disk)
-    assert (found.address, found.namespace, found.queue) == ('temporal-k8s.m.svc.cluster.local:7233', 'default', 'q')
+    assert (found.address, found.namespace, found.queues) == (
+        'temporal-k8s.m.svc.cluster.local:7233',
+        'default',
+        ('q',),
+    )
     assert (found.workflows, found.activities, found.tls) == ((), (), False)
     (copy,) = disk.glob('code-*/workflows-file')
     assert copy.read_bytes() == archive.read_bytes()
@@ -58,6 +64,8 @@ def test_given_installed_code_when_reconciled_again_then_it_is_not_installed_aga
         ({'workflows-file-name': 'x.whl'}, True),
         ({'namespace': 'other'}, False),
         ({'queue': 'other'}, False),
+        ({'queue': 'q,other'}, False),
+        ({'max-cached-workflows': 10}, False),
         ({'log-level': 'Debug'}, False),
     ],
 )
@@ -136,6 +144,48 @@ def test_given_somebody_who_asks_for_it_then_the_leader_says_namespace_and_queue
     out = run(world.state(disk, archive, relations=[world.server(), info], leader=leader))
 
     assert out.get_relation(info.id).local_app_data == ({'namespace': 'default', 'queue': 'q'} if leader else {})
+
+
+def test_given_several_queues_then_the_worker_polls_all_and_the_first_is_the_codes_own(run, disk, archive):
+    info = testing.Relation('temporal-worker-info')
+    config = {'queue': ' b, a,b ,'}
+
+    out = run(world.state(disk, archive, relations=[world.server(), info], config=config))
+
+    assert _settings(disk).queues == ('b', 'a')
+    assert json.loads((disk / 'environment.json').read_text())['TWC_QUEUE'] == 'b'
+    assert out.get_relation(info.id).local_app_data == {'namespace': 'default', 'queue': 'b', 'queues': 'b,a'}
+
+
+def test_given_limits_then_the_sdk_gets_them_under_its_own_names(run, disk, archive):
+    config = {
+        'queue': 'q',
+        'max-concurrent-activities': 7,
+        'max-cached-workflows': 0,
+        'max-concurrent-workflow-tasks': 1,
+        'max-activities-per-second': 0.5,
+    }
+
+    run(world.state(disk, archive, config=config))
+
+    limits = _settings(disk).limits
+    assert limits == {
+        'max_concurrent_activities': 7,
+        'max_concurrent_workflow_tasks': 1,
+        'max_concurrent_local_activities': 100,
+        'max_concurrent_workflow_task_polls': 5,
+        'max_concurrent_activity_task_polls': 5,
+        'max_cached_workflows': 0,
+        'max_activities_per_second': 0.5,
+    }
+    assert set(limits) < set(inspect.signature(temporalio.worker.Worker).parameters)
+    assert isinstance(limits['max_concurrent_activities'], int)
+
+
+def test_given_defaults_then_they_are_the_sdks_own(run, disk, archive):
+    run(world.state(disk, archive))
+
+    assert _settings(disk).limits['max_cached_workflows'] == 1000
 
 
 def test_given_a_running_worker_when_the_server_goes_then_it_stops(ctx, run, disk, archive):

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import workload
-from loader.run import State
+from loader.health import State
 from workload import Health, Workload
 
 _health = Workload.health

@@ -1,0 +1,64 @@
+"""Answers over HTTP how the worker is: the truth of the charm's status."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+
+from temporalio.service import RPCError, RPCStatusCode
+
+from loader import layout
+
+
+@dataclasses.dataclass
+class State:
+    """What the worker answers when it is asked how it is.
+
+    Attributes:
+        polling: whether the server sees its pollers.
+        problem: what it waits for, or what is wrong.
+        operator: whether a person has to do something about it.
+    """
+
+    polling: bool = False
+    problem: str = 'the worker to start'
+    operator: bool = False
+
+    def change(self, *, polling: bool = False, problem: str = '', operator: bool = False) -> None:
+        """Set the whole answer."""
+        self.polling, self.problem, self.operator = polling, problem, operator
+
+    def refused(self, wanted: layout.Settings, error: RPCError) -> None:
+        """Tell what the server has refused; a namespace can also be deleted while the worker polls."""
+        if error.status == RPCStatusCode.NOT_FOUND:
+            self.change(
+                problem=f'namespace {wanted.namespace} does not exist on {wanted.address}: register it or change the '
+                'option namespace',
+                operator=True,
+            )
+        else:
+            self.change(problem=f'{wanted.address} to answer ({error.status.name.lower()})')
+
+    def answer(self) -> bytes:
+        """An HTTP response."""
+        body = json.dumps(dataclasses.asdict(self)).encode()
+        status = '200 OK' if self.polling else '503 Service Unavailable'
+        return f'HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n'.encode() + body
+
+
+async def serve(state: State) -> None:
+    """Answer until cancelled."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await asyncio.wait_for(reader.readuntil(b'\r\n\r\n'), 2)
+            writer.write(state.answer())
+            await writer.drain()
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, '127.0.0.1', layout.HEALTH_PORT)
+    await server.serve_forever()

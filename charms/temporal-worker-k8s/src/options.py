@@ -1,0 +1,129 @@
+"""The options, read once per hook and checked: what is wrong becomes one sentence with the remedy."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+from temporal_charms.admin import Frontend
+
+_LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
+
+_LIMITS: Mapping[str, tuple[int, int]] = {
+    'max-concurrent-activities': (1, 10_000),
+    'max-concurrent-workflow-tasks': (1, 10_000),
+    'max-concurrent-local-activities': (1, 10_000),
+    'max-concurrent-workflow-task-polls': (1, 1_000),
+    'max-concurrent-activity-task-polls': (1, 1_000),
+    'max-cached-workflows': (0, 1_000_000),
+    'max-activities-per-second': (0, 1_000_000),
+    'max-task-queue-activities-per-second': (0, 1_000_000),
+}
+"""Lowest and highest value of what temporalio.worker.Worker takes under these names, with underscores."""
+
+_NEEDED_BY_CACHE = ('max-concurrent-workflow-tasks', 'max-concurrent-workflow-task-polls')
+"""The SDK wants two at least, one of them for the workflows that it has cached."""
+
+_LONGEST_QUEUE = 1000
+"""Temporal's `limit.maxIDLength`, as it is unless the server's configuration says otherwise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The options, valid or with a problem.
+
+    Attributes:
+        host: `host`, as HOST:PORT; empty where the server is related.
+        namespace: Temporal's namespace.
+        queues: the task queues, each once, in the operator's order; the first one is the code's own.
+        workflows: `supported-workflows`, split; empty for all.
+        activities: `supported-activities`, split; empty for all.
+        file_name: `workflows-file-name`.
+        secrets: `environment-secrets`, as it is.
+        log_level: `log-level`, in lower case.
+        limits: what the SDK's worker takes, by its parameters' names; without those that limit nothing.
+        problem: what is wrong with them.
+    """
+
+    host: str
+    namespace: str
+    queues: tuple[str, ...]
+    workflows: tuple[str, ...]
+    activities: tuple[str, ...]
+    file_name: str
+    secrets: str
+    log_level: str
+    limits: Mapping[str, float]
+    problem: str = ''
+
+    @property
+    def queue(self) -> str:
+        """The first queue; empty where there is none."""
+        return next(iter(self.queues), '')
+
+    @classmethod
+    def load(cls, raw: Mapping[str, object], app: str) -> Config:
+        """Read and check the options."""
+        text = {name: str(raw[name]).strip() for name in raw}
+        limits = {name: value for name in _LIMITS if isinstance(value := raw[name], int | float)}
+        queues = tuple(dict.fromkeys(name.strip() for name in text['queue'].split(',') if name.strip()))
+        log_level = text['log-level'].lower()
+        problem = ''
+        if not queues:
+            problem = f'no task queue: juju config {app} queue=NAME'
+        elif wrong := next((name for name in queues if not _is_queue(name)), ''):
+            problem = (
+                f'queue {wrong[:60]} is none: a name has at most {_LONGEST_QUEUE} characters, no control characters, '
+                'and does not begin with /_sys/'
+            )
+        elif not text['namespace']:
+            problem = f'no namespace: juju config {app} namespace=NAME'
+        elif text['host'] and not address(text['host']):
+            problem = f'host must be HOST:PORT, not {text["host"][:60]}'
+        elif log_level not in _LEVELS:
+            problem = f'log-level must be one of {", ".join(_LEVELS)}: juju config {app} log-level=info'
+        return cls(
+            text['host'],
+            text['namespace'],
+            queues,
+            _names(text['supported-workflows']),
+            _names(text['supported-activities']),
+            text['workflows-file-name'],
+            text['environment-secrets'],
+            log_level,
+            {
+                name.replace('-', '_'): value
+                for name, value in limits.items()
+                if value or name == 'max-cached-workflows'
+            },
+            problem or _limits_problem(limits, app),
+        )
+
+
+def _is_queue(name: str) -> bool:
+    # The server keeps names that begin so for partitions of its own.
+    return len(name) <= _LONGEST_QUEUE and name.isprintable() and not name.startswith('/_sys/')
+
+
+def _limits_problem(limits: Mapping[str, float], app: str) -> str:
+    for name, value in limits.items():
+        low, high = _LIMITS[name]
+        if name in _NEEDED_BY_CACHE and limits['max-cached-workflows']:
+            low = 2
+        if not low <= value <= high:
+            why = ', or 1 with max-cached-workflows=0' if low == 2 else ''
+            return f'{name} must be {low} to {high}{why}: juju config {app} {name}={low}'
+    return ''
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names separated by commas; none for `all`, and for nothing at all."""
+    names = tuple(sorted({name.strip() for name in text.split(',') if name.strip()}))
+    return () if names == ('all',) else names
+
+
+def address(text: str) -> Frontend | None:
+    """Where a server answers, from HOST:PORT; None if that is no such thing."""
+    match = re.fullmatch(r'([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})', text)
+    return Frontend(match[1], int(match[2])) if match and 0 < int(match[2]) < 65536 else None
