@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import importlib
 import importlib.metadata
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+from temporalio.worker import UnsandboxedWorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from loader.wheels import CodeProblem
 
 # Where the SDK's decorators keep what they were told.
-_WORKFLOW, _ACTIVITY = '__temporal_workflow_definition', '__temporal_activity_definition'
+_MARKS = {'workflow': '__temporal_workflow_definition', 'activity': '__temporal_activity_definition'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +60,8 @@ def find(distribution: str, workflows: Iterable[str], activities: Iterable[str])
     for name in modules(distribution):
         for thing in vars(_import(name)).values():
             objects[id(thing)] = thing
-    found = Code(
-        _pick('workflow', _decorated(objects.values(), _WORKFLOW), tuple(workflows)),
-        _pick('activity', _decorated(objects.values(), _ACTIVITY), tuple(activities)),
-    )
+    things = list(objects.values())
+    found = Code(_pick('workflow', things, tuple(workflows)), _pick('activity', things, tuple(activities)))
     if not found.workflows and not found.activities:
         raise CodeProblem(
             f'workflows-file has neither workflows nor activities: nothing in {distribution} is decorated'
@@ -67,40 +69,82 @@ def find(distribution: str, workflows: Iterable[str], activities: Iterable[str])
     return found
 
 
+def validate(workflows: Mapping[str, type]) -> None:
+    """Let the SDK load workflows as a worker would: it refuses code whose import alone cannot be deterministic.
+
+    Raises:
+        CodeProblem: when it refuses one.
+    """
+    # The SDK makes an instance of each, which wants a loop.
+    asyncio.run(_validate(workflows))
+
+
+async def _validate(workflows: Mapping[str, type]) -> None:
+    sandboxed, plain = SandboxedWorkflowRunner(), UnsandboxedWorkflowRunner()
+    for name, thing in workflows.items():
+        definition = thing.__dict__[_MARKS['workflow']]
+        try:
+            (sandboxed if definition.sandboxed else plain).prepare_workflow(definition)
+        except Exception as error:
+            reason = _first_line(error)
+            raise CodeProblem(f"workflows-file: Temporal's sandbox refuses workflow {name}: {reason}") from error
+
+
 def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        first = str(error).splitlines()[0] if str(error) else ''
-        raise CodeProblem(
-            f'workflows-file cannot be imported: {name}: {type(error).__name__}: {first[:160]}'
-        ) from error
+        raise CodeProblem(f'workflows-file cannot be imported: {name}: {_first_line(error)}') from error
 
 
-def _decorated(objects: Iterable[Any], mark: str) -> Iterator[tuple[str, Any]]:
+def _first_line(error: BaseException) -> str:
+    first = str(error).splitlines()[0] if str(error) else ''
+    return f'{type(error).__name__}: {first}'
+
+
+def _decorated(kind: str, objects: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """What is decorated, and its name; a dynamic one has none for Temporal, and goes by Python's."""
     for thing in objects:
         # Not inherited: a subclass of a workflow is none until it is decorated itself.
-        definition = getattr(thing, '__dict__', {}).get(mark)
-        if definition is not None and definition.name:
-            yield definition.name, thing
+        definition = getattr(thing, '__dict__', {}).get(_MARKS[kind])
+        if definition is not None:
+            yield definition.name or thing.__name__, thing
 
 
-def _pick(kind: str, found: Iterable[tuple[str, Any]], wanted: tuple[str, ...]) -> dict[str, Any]:
+def _pick(kind: str, objects: Iterable[Any], wanted: tuple[str, ...]) -> dict[str, Any]:
     by_name: dict[str, Any] = {}
-    for name, thing in found:
+    for name, thing in _decorated(kind, objects):
         if name in by_name and by_name[name] is not thing:
             raise CodeProblem(f'workflows-file has two {_plural(kind)} named {name}: rename one')
         by_name[name] = thing
-    if not wanted:
-        return by_name
-    by_name |= {thing.__name__: thing for thing in list(by_name.values()) if thing.__name__ not in by_name}
-    for name in wanted:
-        if name not in by_name:
-            there = ', '.join(sorted(by_name)) or 'none'
-            raise CodeProblem(
-                f'workflows-file has no {kind} named {name} (there is: {there[:120]}): change supported-{_plural(kind)}'
-            )
-    return {name: by_name[name] for name in wanted}
+    if wanted:
+        by_either = {thing.__name__: thing for thing in by_name.values()} | by_name
+        for name in wanted:
+            if name not in by_either:
+                raise CodeProblem(f'{_missing(kind, name, by_either, objects)}: change supported-{_plural(kind)}')
+        by_name = {name: by_either[name] for name in wanted}
+    # The same one may be wanted by both of its names; the SDK takes each once.
+    picked = {name: thing for name, thing in by_name.items() if _first_name(by_name, thing) == name}
+    dynamic = [name for name, thing in picked.items() if thing.__dict__[_MARKS[kind]].name is None]
+    if len(dynamic) > 1:
+        raise CodeProblem(
+            f'workflows-file has several dynamic {_plural(kind)} ({", ".join(sorted(dynamic)[:3])}): keep one, or name '
+            f'one in supported-{_plural(kind)}'
+        )
+    return picked
+
+
+def _first_name(by_name: Mapping[str, Any], thing: Any) -> str:
+    return next(name for name, other in by_name.items() if other is thing)
+
+
+def _missing(kind: str, name: str, there: Iterable[str], objects: Iterable[Any]) -> str:
+    """Why a name is not there; a method would need an object, which nobody makes."""
+    for owner in (thing for thing in objects if isinstance(thing, type)):
+        if name in dict(_decorated(kind, vars(owner).values())):
+            return f'workflows-file has {kind} {name} only as a method of {owner.__name__}, which cannot be run'
+    names = ', '.join(sorted(there)) or 'none'
+    return f'workflows-file has no {kind} named {name} (there is: {names[:120]})'
 
 
 def _plural(kind: str) -> str:

@@ -15,6 +15,14 @@ import sys
 from loader import layout, wheels
 from loader.wheels import CodeProblem
 
+_IMPORT = 120
+"""Seconds that the code's import may take: a module that waits for something would keep the charm's hook for ever."""
+
+_SHORTEST_SECRET = 4
+"""Characters of a value that is hidden; a shorter one is no secret, and would hide what is said."""
+
+_LONGEST_PROBLEM = 300
+
 
 def environment_variables() -> dict[str, str]:
     """The variables of the code, as the charm left them."""
@@ -57,23 +65,40 @@ def look(distribution: str, wanted: layout.Settings) -> layout.Prepared:
     from loader import discovery
 
     code = discovery.find(distribution, wanted.workflows, wanted.activities)
+    discovery.validate(code.workflows)
     return layout.Prepared(workflows=tuple(sorted(code.workflows)), activities=tuple(sorted(code.activities)))
 
 
 def _look_inside(environment: pathlib.Path, distribution: str) -> layout.Prepared:
     """Run `look` with the environment's Python, where nothing that is imported can harm this process."""
-    result = subprocess.run(
-        [environment / 'bin/python', '-m', 'loader.prepare', '--look', distribution],
-        capture_output=True,
-        text=True,
-        # The code's own PYTHONPATH would hide the loader.
-        env={**os.environ, **environment_variables(), 'PYTHONPATH': os.environ['PYTHONPATH']},
-    )
+    try:
+        result = subprocess.run(
+            [environment / 'bin/python', '-m', 'loader.prepare', '--look', distribution],
+            capture_output=True,
+            text=True,
+            # The code's own PYTHONPATH would hide the loader.
+            env={**os.environ, **environment_variables(), 'PYTHONPATH': os.environ['PYTHONPATH']},
+            timeout=_IMPORT,
+        )
+    except subprocess.TimeoutExpired:
+        raise CodeProblem(f'workflows-file cannot be imported: its import has not ended after {_IMPORT} s') from None
     try:
         return layout.Prepared.load(result.stdout.splitlines()[-1])
     except (IndexError, ValueError, KeyError):
         last = (result.stderr.strip().splitlines() or ['no message'])[-1]
-        raise CodeProblem(f'workflows-file cannot be imported: {last[:200]}') from None
+        raise CodeProblem(f'workflows-file cannot be imported: {last}') from None
+
+
+def _presentable(problem: str) -> str:
+    """A problem as a status can show it: short, and without values of variables, which an import's error may quote."""
+    given = environment_variables()
+    own = {value for name, value in given.items() if name.startswith(('TWC_', 'TEMPORAL_'))}
+    hidden = {line.strip() for value in given.values() if value not in own for line in value.splitlines()}
+    for value in sorted(hidden, key=len, reverse=True):
+        if len(value) >= _SHORTEST_SECRET:
+            problem = problem.replace(value, '***')
+    # Not cut before: of a value that is cut, the rest would not be found.
+    return problem if len(problem) <= _LONGEST_PROBLEM else f'{problem[:_LONGEST_PROBLEM]}...'
 
 
 def main() -> None:
@@ -94,7 +119,7 @@ def main() -> None:
         found = _look_inside(environment, distribution)
     except CodeProblem as problem:
         found = layout.Prepared(problem=str(problem))
-    result = layout.Prepared(key, found.problem, found.workflows, found.activities)
+    result = layout.Prepared(key, _presentable(found.problem), found.workflows, found.activities)
     target = pathlib.Path(layout.PREPARED)
     scratch = target.with_suffix('.new')
     scratch.write_text(result.dump())

@@ -137,4 +137,4 @@ def install(wheel: pathlib.Path, wheels: pathlib.Path, environment: pathlib.Path
             raise CodeProblem(f'workflows-file lacks a wheel for {match[1]}: add it to the archive')
     if 'No module named pip' in result.stderr:
         raise CodeProblem('temporal-worker-image has no pip: attach an image with Python, pip and temporalio')
-    raise CodeProblem(f'workflows-file cannot be installed: {(errors or result.stderr.splitlines() or ["?"])[0][:200]}')
+    raise CodeProblem(f'workflows-file cannot be installed: {(errors or result.stderr.splitlines() or ["?"])[0]}')

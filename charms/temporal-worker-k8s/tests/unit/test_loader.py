@@ -294,6 +294,92 @@ def test_given_code_that_cannot_run_then_the_problem_is_named(installed, files, 
     assert str(problem.value) == sentence
 
 
+DYNAMIC = """
+from collections.abc import Sequence
+from temporalio import activity, workflow
+from temporalio.common import RawValue
+
+@activity.defn(dynamic=True)
+async def anything(args: Sequence[RawValue]) -> None:
+    pass
+
+@workflow.defn(dynamic=True)
+class Any:
+    @workflow.run
+    async def run(self, args: Sequence[RawValue]) -> None:
+        pass
+"""
+
+METHOD = """
+from temporalio import activity
+
+class Greeter:
+    @activity.defn
+    def greet(self) -> None:
+        pass
+"""
+
+
+def test_given_dynamic_code_then_it_is_found_by_the_name_of_python(installed):
+    code = discovery.find(installed({'hello/__init__.py': DYNAMIC}), (), ())
+
+    assert (list(code.workflows), list(code.activities)) == (['Any'], ['anything'])
+
+
+def test_given_both_names_of_one_activity_then_it_is_taken_once(installed):
+    code = discovery.find(installed({'hello/__init__.py': WORKFLOWS}), (), ('other', 'renamed'))
+
+    assert list(code.activities) == ['other']
+
+
+def test_given_several_dynamic_ones_then_one_has_to_be_chosen(installed):
+    name = installed({'hello/__init__.py': DYNAMIC, 'hello/more.py': DYNAMIC.replace('Any', 'Every')})
+
+    with pytest.raises(CodeProblem) as problem:
+        discovery.find(name, (), ('anything',))
+
+    assert str(problem.value) == (
+        'workflows-file has several dynamic workflows (Any, Every): keep one, or name one in supported-workflows'
+    )
+
+
+def test_given_an_activity_that_is_a_method_then_the_problem_says_why_it_cannot_run(installed):
+    name = installed({'hello/__init__.py': WORKFLOWS.replace('def greet', 'def welcome'), 'hello/more.py': METHOD})
+
+    with pytest.raises(CodeProblem) as problem:
+        discovery.find(name, (), ('greet',))
+
+    assert str(problem.value) == (
+        'workflows-file has activity greet only as a method of Greeter, which cannot be run: '
+        'change supported-activities'
+    )
+
+
+@pytest.mark.parametrize(
+    ('decorator', 'module', 'sentence'),
+    [
+        (
+            '@workflow.defn',
+            'import random; random.random()',
+            'sandbox refuses workflow Hello: RestrictedWorkflowAccessError',
+        ),
+        ('@workflow.defn(sandboxed=False)', 'import random; random.random()', ''),
+        ('@workflow.defn', '', ''),
+    ],
+)
+def test_given_a_workflow_when_validated_then_what_its_module_does_is_judged_by_the_sdk(
+    installed, decorator, module, sentence
+):
+    text = f'{module}\n{WORKFLOWS}'.replace('@workflow.defn', decorator)
+    code = discovery.find(installed({'hello/__init__.py': text}), (), ())
+
+    if sentence:
+        with pytest.raises(CodeProblem, match=sentence):
+            discovery.validate(code.workflows)
+    else:
+        discovery.validate(code.workflows)
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> pathlib.Path:
     """The worker's folder, with settings and environment as the charm leaves them."""
@@ -372,6 +458,43 @@ def test_given_an_environment_when_looked_into_then_its_answer_or_its_last_words
     else:
         with pytest.raises(CodeProblem, match=expected):
             prepare._look_inside(home, 'hello')
+
+
+def test_given_code_whose_import_does_not_end_then_it_is_given_up(home, monkeypatch):
+    (home / 'bin').mkdir()
+    python = home / 'bin' / 'python'
+    python.write_text('#!/bin/sh\nexec sleep 60\n')
+    python.chmod(0o755)
+    monkeypatch.setenv('PYTHONPATH', '/loader')
+    monkeypatch.setattr(prepare, '_IMPORT', 0.2)
+
+    with pytest.raises(CodeProblem, match='its import has not ended after'):
+        prepare._look_inside(home, 'hello')
+
+
+@pytest.mark.parametrize(
+    ('value', 'raised', 'told'),
+    [
+        ('hunter22', 'bad token hunter22!', 'bad token ***!'),
+        ('first\nsecond', 'no first', 'no ***'),
+        ('y' * 400, f'bad {"y" * 400}', 'bad ***'),
+        ('1', 'attempt 1', 'attempt 1'),
+        ('ok', 'z' * 400, 'z' * 300 + '...'),
+    ],
+)
+def test_given_an_error_that_quotes_a_variable_when_prepared_then_the_value_is_not_told(
+    home, monkeypatch, value, raised, told
+):
+    _settings(home)
+    given = {'TOKEN': value, 'TWC_NAMESPACE': 'attempt'}
+    (home / 'environment.json').write_text(json.dumps(given))
+
+    def fail(_: Settings) -> None:
+        raise CodeProblem(raised)
+
+    monkeypatch.setattr(prepare, 'install', fail)
+
+    assert _prepare(home, monkeypatch).problem == told
 
 
 @pytest.mark.parametrize('content', [WORKFLOWS, 'x = 1'])
