@@ -93,7 +93,7 @@ class TemporalWorkerCharm(ops.CharmBase):
             return
         health = self.workload.health()
         failed = first_unmet(plan.OUTCOMES, health)
-        event.add_status(failed.status(health) if failed else ops.ActiveStatus())
+        event.add_status(failed.status(health) if failed else plan.active(health))
 
 
 if __name__ == '__main__':  # pragma: no cover

@@ -141,8 +141,12 @@ class Health:
         polling: whether the server sees its pollers.
         problem: what it waits for, or what is wrong.
         operator: whether a person has to do something about it.
+        restarts: how often it has noticed that it was stuck, and was started anew; since the container started.
+        reason: when and why the last time.
     """
 
     polling: bool
     problem: str = ''
     operator: bool = False
+    restarts: int = 0
+    reason: str = ''

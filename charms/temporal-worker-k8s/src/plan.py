@@ -124,6 +124,12 @@ OUTCOMES: tuple[Condition[Health], ...] = (
 """What can only be told once the hook has done its work."""
 
 
+def active(health: Health) -> ops.ActiveStatus:
+    """The status of a worker that polls; tells how often it had to be started anew."""
+    times = 'once' if health.restarts == 1 else f'{health.restarts} times'
+    return ops.ActiveStatus(f'restarted {times}, last {health.reason}' if health.restarts else '')
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """What the charm wants to be so.
@@ -227,8 +233,7 @@ def _layer(facts: Facts, files: tuple[File, ...]) -> pebble.LayerDict:
                 'environment': environment({'PYTHONPATH': layout.PROGRAMS, 'HOME': layout.HOME}, files),
                 'user-id': USER_ID,
                 'group-id': USER_ID,
-                # Longer than the loader lets running activities go on.
-                'kill-delay': '25s',
+                'kill-delay': f'{layout.KILL_DELAY}s',
             },
             ANNOUNCER: {
                 'override': 'replace',

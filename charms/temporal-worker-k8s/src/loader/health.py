@@ -19,14 +19,18 @@ class State:
         polling: whether the server sees its pollers.
         problem: what it waits for, or what is wrong.
         operator: whether a person has to do something about it.
+        restarts: how often it had to be started anew.
+        reason: when and why the last time.
     """
 
     polling: bool = False
     problem: str = 'the worker to start'
     operator: bool = False
+    restarts: int = 0
+    reason: str = ''
 
     def change(self, *, polling: bool = False, problem: str = '', operator: bool = False) -> None:
-        """Set the whole answer."""
+        """Set what changes while it runs."""
         self.polling, self.problem, self.operator = polling, problem, operator
 
     def refused(self, wanted: layout.Settings, error: RPCError) -> None:

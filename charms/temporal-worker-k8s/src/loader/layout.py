@@ -15,7 +15,13 @@ ENVIRONMENT = f'{HOME}/environment.json'
 """The code's variables; readable by the worker's user only."""
 
 PREPARED = f'{HOME}/prepared.json'
+RESTARTS = f'{HOME}/restarts.json'
 HEALTH_PORT = 7230
+GRACE, CANCELLED, HAND_OVER = 15, 5, 2
+"""Seconds after SIGTERM: that activities may go on, that they have to react to being cancelled, and to tell the server
+of those that have not. Kubernetes kills a pod after 30."""
+
+KILL_DELAY = GRACE + CANCELLED + HAND_OVER + 4
 NOTICE = 'canonical.com/temporal-worker-k8s/changed'
 
 

@@ -89,7 +89,7 @@ def _look_inside(environment: pathlib.Path, distribution: str) -> layout.Prepare
         raise CodeProblem(f'workflows-file cannot be imported: {last}') from None
 
 
-def _presentable(problem: str) -> str:
+def presentable(problem: str) -> str:
     """A problem as a status can show it: short, and without values of variables, which an import's error may quote."""
     given = environment_variables()
     own = {value for name, value in given.items() if name.startswith(('TWC_', 'TEMPORAL_'))}
@@ -119,7 +119,7 @@ def main() -> None:
         found = _look_inside(environment, distribution)
     except CodeProblem as problem:
         found = layout.Prepared(problem=str(problem))
-    result = layout.Prepared(key, _presentable(found.problem), found.workflows, found.activities)
+    result = layout.Prepared(key, presentable(found.problem), found.workflows, found.activities)
     target = pathlib.Path(layout.PREPARED)
     scratch = target.with_suffix('.new')
     scratch.write_text(result.dump())

@@ -1,4 +1,7 @@
-"""The worker itself: `python -m loader.run`, started by Pebble with the Python of the code's virtual environment."""
+"""The worker itself: `python -m loader.run`, started by Pebble with the Python of the code's virtual environment.
+
+Ends by os._exit alone: threads of activities that do not end would keep the interpreter for ever.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,16 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 
-from loader import discovery, health
+from loader import crew, discovery, health, layout
+from loader.activities import hand_over
 from loader.crew import Crew
-from loader.prepare import environment_variables, install, settings
+from loader.prepare import environment_variables, install, presentable, settings
+from loader.watchdog import Restarts, Stuck, Watchdog
+from loader.wheels import CodeProblem
+
+_logger = logging.getLogger('temporal-worker')
 
 
 def _log(level: str) -> None:
@@ -19,19 +28,54 @@ def _log(level: str) -> None:
     logging.getLogger('temporalio').setLevel(max(logging.getLogger().level, logging.INFO))
 
 
+def _exit(restarts: Restarts, reason: str = '') -> None:
+    if reason:
+        _logger.error('the worker is started anew: %s', reason)
+        restarts.note(reason)
+    restarts.end()
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(os.EX_SOFTWARE if reason else os.EX_OK)
+
+
+def _give_up(restarts: Restarts, wanted: layout.Settings, gang: Crew, reason: str) -> None:
+    """End a process whose loop is blocked: another loop tells the server of what runs."""
+
+    async def tell() -> None:
+        client = await crew.connect(wanted)
+        await hand_over(client, gang.running, layout.HAND_OVER)
+
+    try:
+        asyncio.run(asyncio.wait_for(tell(), 2 * layout.HAND_OVER))
+    except Exception as error:
+        _logger.warning('activities could not be handed over: %s', type(error).__name__)
+    _exit(restarts, reason)
+
+
 async def _main() -> None:
     wanted = settings()
-    distribution, _ = install(wanted)
-    code = discovery.find(distribution, wanted.workflows, wanted.activities)
+    restarts = Restarts()
+    try:
+        distribution, _ = install(wanted)
+        code = discovery.find(distribution, wanted.workflows, wanted.activities)
+    except CodeProblem as problem:
+        _exit(restarts, presentable(str(problem)))
+        return
     state = health.State()
-    crew = Crew(wanted, code, state)
+    gang = Crew(wanted, code, state)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, crew.stop)
-    tasks = [asyncio.create_task(health.serve(state)), asyncio.create_task(crew.work())]
+        loop.add_signal_handler(number, gang.stop)
+    restarts.begin()
+    state.restarts, state.reason = restarts.count, restarts.reason
+    watchdog = Watchdog(lambda reason: _give_up(restarts, wanted, gang, reason))
+    tasks = [asyncio.create_task(work) for work in (gang.work(), health.serve(state), watchdog.beat())]
+    watchdog.watch()
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
+    error = done.pop().exception()
+    if error and not isinstance(error, Stuck):
+        _logger.error('the worker failed', exc_info=error)
+    _exit(restarts, '' if error is None else str(error) if isinstance(error, Stuck) else type(error).__name__)
 
 
 if __name__ == '__main__':

@@ -6,6 +6,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueueTypeInfo, TaskQueueVersionInfo
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse
 from temporalio.service import RPCError, RPCStatusCode
 
 from loader.discovery import Code
@@ -34,25 +36,49 @@ class FakeClient:
     Attributes:
         identity: of this process.
         seen: queue and kind to the identities of the pollers there.
+        elsewhere: the same in all of a queue's partitions.
+        clock: when all of them last polled.
         error: raised instead of an answer.
         asked: namespaces and queues that were asked about.
+        failed: activities that were reported as failed, with their details.
+        refuses: activities that it does not know.
         connected: the address, and how it was connected to.
     """
 
     def __init__(self) -> None:
         self.identity = '1@here'
         self.seen: dict[tuple[str, int], list[Any]] = {}
+        self.elsewhere: dict[tuple[str, int], list[Any]] = {}
+        self.clock = 0
         self.error: Exception | None = None
         self.asked: list[tuple[str, str]] = []
+        self.failed: list[tuple[bytes, Any]] = []
+        self.refuses: set[bytes] = set()
         self.workflow_service = self
         self.connected: tuple[str, dict[str, Any]] = ('', {})
 
-    async def describe_task_queue(self, request: Any, **_: Any) -> Any:
+    async def describe_task_queue(self, request: Any, **_: Any) -> DescribeTaskQueueResponse:
         self.asked.append((request.namespace, request.task_queue.name))
         if self.error:
             raise self.error
-        pollers = self.seen.get((request.task_queue.name, request.task_queue_type), [])
-        return SimpleNamespace(pollers=[SimpleNamespace(identity=poller) for poller in pollers])
+        anywhere = list(request.task_queue_types)
+        kind = anywhere[0] if anywhere else request.task_queue_type
+        seen = (self.elsewhere if anywhere else self.seen).get((request.task_queue.name, kind), [])
+        pollers = [PollerInfo(identity=poller) for poller in seen]
+        for poller in pollers:
+            poller.last_access_time.FromSeconds(self.clock)
+        if not anywhere:
+            return DescribeTaskQueueResponse(pollers=pollers)
+        types = {kind: TaskQueueTypeInfo(pollers=pollers)}
+        return DescribeTaskQueueResponse(versions_info={'': TaskQueueVersionInfo(types_info=types)})
+
+    def get_async_activity_handle(self, *, task_token: bytes) -> Any:
+        async def fail(_: Exception, last_heartbeat_details: Any) -> None:
+            if task_token in self.refuses:
+                raise refusal(RPCStatusCode.NOT_FOUND)
+            self.failed.append((task_token, last_heartbeat_details))
+
+        return SimpleNamespace(fail=fail)
 
     async def describe_namespace(self, request: Any, **_: Any) -> Any:
         self.asked.append((request.namespace, ''))
@@ -65,9 +91,11 @@ class FakeWorker:
 
     Attributes:
         made: those that there are, in order.
+        hangs: whether an activity does not let it end.
     """
 
     made: list[FakeWorker]
+    hangs = False
 
     def __init__(self, client: Any, **options: Any):
         self.client, self.options = client, options
@@ -81,6 +109,8 @@ class FakeWorker:
         shut.cancel()
         if self.fails.done():
             self.fails.result()
+        if self.hangs:
+            await asyncio.Event().wait()
 
     async def shutdown(self) -> None:
         self.shut.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from temporalio.client import Client
 from temporalio.service import RPCStatusCode, TLSConfig
 
 from loader import crew, health, layout, pollers
+from loader.activities import Running
 from loader.crew import Crew
-from loader.discovery import Code
 from loader.health import State
+from loader.watchdog import Stuck
 
 
 @pytest.fixture
@@ -44,9 +46,12 @@ def test_given_several_queues_then_each_has_a_worker_with_all_the_code_and_all_t
     wanted = settings(queues=('a', 'b'), limits={'max_concurrent_activities': 3, 'max_cached_workflows': 0})
 
     async def scenario() -> None:
-        workers = crew.make(client, wanted, CODE)  # type: ignore[arg-type]
+        gang = Crew(wanted, CODE, State())
+        working = asyncio.create_task(gang.work())
+        await until(lambda: len(FakeWorker.made) == 2)
+        gang.stop()
+        await working
         assert [worker.options['task_queue'] for worker in FakeWorker.made] == ['a', 'b']
-        assert len(workers) == 2
         for worker in FakeWorker.made:
             assert worker.options['workflows'] == list(CODE.workflows.values())
             assert worker.options['activities'] == list(CODE.activities.values())
@@ -74,18 +79,97 @@ def test_given_a_server_when_all_queues_are_polled_then_the_worker_says_so_and_s
     asyncio.run(scenario())
 
 
-def test_given_two_workers_when_one_fails_then_the_other_is_drained_and_both_are_made_anew(client):
+@pytest.mark.parametrize(
+    ('error', 'reason'),
+    [
+        (RuntimeError('Poll failure: x\ny'), 'polling failed: Poll failure: x'),
+        (RuntimeError(), 'polling failed: no reason given'),
+        (None, 'polling failed: no reason given'),
+    ],
+)
+def test_given_two_workers_when_one_fails_then_the_other_is_drained_and_the_process_has_to_end(client, error, reason):
     async def scenario() -> None:
-        gang = Crew(settings(queues=('a', 'b')), CODE, State())
-        working = asyncio.create_task(gang.work())
+        working = asyncio.create_task(Crew(settings(queues=('a', 'b')), CODE, State()).work())
         await until(lambda: len(FakeWorker.made) == 2)
-        FakeWorker.made[0].fails.set_exception(RuntimeError('polling failed'))
-        await until(lambda: len(FakeWorker.made) == 4)
+        if error:
+            FakeWorker.made[0].fails.set_exception(error)
+        else:
+            FakeWorker.made[0].fails.set_result(None)
+        with pytest.raises(Stuck, match=reason):
+            await working
         assert FakeWorker.made[1].shut.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_given_a_worker_that_failed_for_want_of_a_namespace_when_there_is_one_then_it_works_in_the_same_process(client):
+    async def scenario() -> None:
+        state = State()
+        gang = Crew(settings(), CODE, state)
+        working = asyncio.create_task(gang.work())
+        await until(lambda: FakeWorker.made)
+        client.error = refusal(RPCStatusCode.NOT_FOUND)
+        FakeWorker.made[0].fails.set_exception(RuntimeError('Poll failure'))
+        await until(lambda: state.operator)
+        client.error = None
+        await until(lambda: len(FakeWorker.made) == 2)
         gang.stop()
         await working
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ('message', 'ends'), [('Timed out, continually retrying eviction. x', True), ('Something else', False)]
+)
+def test_given_a_workflow_that_cannot_be_evicted_then_the_process_has_to_end(client, message, ends):
+    async def scenario() -> None:
+        gang = Crew(settings(), CODE, State())
+        working = asyncio.create_task(gang.work())
+        await until(lambda: FakeWorker.made)
+        logging.getLogger('temporalio.worker._workflow').error(message)
+        await asyncio.sleep(0.05)
+        if not ends:
+            gang.stop()
+            await working
+            return
+        with pytest.raises(Stuck, match='could not be evicted'):
+            await working
+        assert FakeWorker.made[0].shut.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_given_an_activity_that_does_not_end_when_stopped_then_it_is_handed_over(client, monkeypatch):
+    monkeypatch.setattr(FakeWorker, 'hangs', True)
+    monkeypatch.setattr(layout, 'GRACE', 0)
+    monkeypatch.setattr(layout, 'CANCELLED', 0.05)
+
+    async def scenario() -> None:
+        state = State()
+        gang = Crew(settings(), CODE, state)
+        working = asyncio.create_task(gang.work())
+        await until(lambda: FakeWorker.made)
+        (activities,) = FakeWorker.made[0].options['interceptors']
+        activities.running[b'1'] = Running(b'1', ({'at': 7},))
+        gang.stop()
+        await working
+        assert client.failed == [(b'1', ({'at': 7},))]
+        assert state.problem == 'running activities to end'
+
+    asyncio.run(scenario())
+
+
+def test_given_pollers_that_have_fallen_silent_then_the_process_has_to_end(client, monkeypatch):
+    monkeypatch.setattr(pollers, '_STALE', 0.05)
+    _seen(client, 'q')
+
+    async def scenario() -> None:
+        with pytest.raises(Stuck, match='the server has seen no new poll of queue q'):
+            await Crew(settings(), CODE, State()).work()
+
+    asyncio.run(scenario())
+    assert FakeWorker.made[0].shut.is_set()
 
 
 @pytest.mark.parametrize(
@@ -117,18 +201,6 @@ def test_given_a_server_that_refuses_when_it_answers_then_the_worker_works(clien
         await working
 
     asyncio.run(scenario())
-
-
-@pytest.mark.parametrize(
-    ('code', 'kinds'),
-    [
-        (CODE, [pollers.WORKFLOW, pollers.ACTIVITY]),
-        (Code(CODE.workflows, {}), [pollers.WORKFLOW]),
-        (Code({}, CODE.activities), [pollers.ACTIVITY]),
-    ],
-)
-def test_given_code_then_the_pollers_that_it_needs_are_looked_for(code, kinds):
-    assert pollers.kinds(code) == kinds
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,11 @@ def test_given_a_running_worker_when_the_server_goes_then_it_stops(ctx, run, dis
     ('health', 'status'),
     [
         (Health(True), ops.ActiveStatus()),
+        (
+            Health(True, restarts=1, reason='2026-11-21 17:05 UTC: it was stuck'),
+            ops.ActiveStatus('restarted once, last 2026-11-21 17:05 UTC: it was stuck'),
+        ),
+        (Health(True, restarts=2, reason='now'), ops.ActiveStatus('restarted 2 times, last now')),
         (Health(False, 'h:7233 to answer'), ops.WaitingStatus('waiting for h:7233 to answer')),
         (Health(False, 'namespace x does not exist', operator=True), ops.BlockedStatus('namespace x does not exist')),
     ],

@@ -23,6 +23,7 @@ def _ask() -> Health:
     ('answer', 'health'),
     [
         (State(polling=True, problem='').answer(), Health(True)),
+        (State(polling=True, problem='', restarts=2, reason='x').answer(), Health(True, '', False, 2, 'x')),
         (State(problem='h:1 to answer').answer(), Health(False, 'h:1 to answer')),
         (State(problem='no namespace', operator=True).answer(), Health(False, 'no namespace', operator=True)),
         (b'nonsense', Health(False, 'the worker to start')),
