@@ -47,6 +47,7 @@ def _own(config: Config, frontend: Frontend) -> dict[str, str]:
         'QUEUE': config.queue,
         'LOG_LEVEL': config.log_level,
         'TLS_ROOT_CAS': frontend.ca,
+        'PROMETHEUS_PORT': str(config.prometheus_port),
     }
     # The revisions that took a wheel gave these, too.
     older = {

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 
 from temporal_charms.admin import Frontend
 
+from loader.layout import HEALTH_PORT
+
 _LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
+
+_LOWEST_PORT = 1024
+"""The workflow code's user may not listen on lower ones."""
 
 _LIMITS: Mapping[str, tuple[int, int]] = {
     'max-concurrent-activities': (1, 10_000),
@@ -42,6 +47,7 @@ class Config:
         file_name: `workflows-file-name`.
         secrets: `environment-secrets`, as it is.
         log_level: `log-level`, in lower case.
+        prometheus_port: `prometheus-port`; 0 for none.
         limits: what the SDK's worker takes, by its parameters' names; without those that limit nothing.
         problem: what is wrong with them.
     """
@@ -54,6 +60,7 @@ class Config:
     file_name: str
     secrets: str
     log_level: str
+    prometheus_port: int
     limits: Mapping[str, float]
     problem: str = ''
 
@@ -69,6 +76,7 @@ class Config:
         limits = {name: value for name in _LIMITS if isinstance(value := raw[name], int | float)}
         queues = tuple(dict.fromkeys(name.strip() for name in text['queue'].split(',') if name.strip()))
         log_level = text['log-level'].lower()
+        port = int(text['prometheus-port'])
         problem = ''
         if not queues:
             problem = f'no task queue: juju config {app} queue=NAME'
@@ -83,21 +91,27 @@ class Config:
             problem = f'host must be HOST:PORT, not {text["host"][:60]}'
         elif log_level not in _LEVELS:
             problem = f'log-level must be one of {", ".join(_LEVELS)}: juju config {app} log-level=info'
+        elif port and (not _LOWEST_PORT <= port < 65536 or port == HEALTH_PORT):
+            problem = (
+                f'prometheus-port must be {_LOWEST_PORT} to 65535 and not {HEALTH_PORT}, or 0 for none: '
+                f'juju config {app} prometheus-port=9000'
+            )
         return cls(
-            text['host'],
-            text['namespace'],
-            queues,
-            _names(text['supported-workflows']),
-            _names(text['supported-activities']),
-            text['workflows-file-name'],
-            text['environment-secrets'],
-            log_level,
-            {
+            host=text['host'],
+            namespace=text['namespace'],
+            queues=queues,
+            workflows=_names(text['supported-workflows']),
+            activities=_names(text['supported-activities']),
+            file_name=text['workflows-file-name'],
+            secrets=text['environment-secrets'],
+            log_level=log_level,
+            prometheus_port=port,
+            limits={
                 name.replace('-', '_'): value
                 for name, value in limits.items()
                 if value or name == 'max-cached-workflows'
             },
-            problem or _limits_problem(limits, app),
+            problem=problem or _limits_problem(limits, app),
         )
 
 

@@ -202,6 +202,7 @@ def _settings(facts: Facts) -> layout.Settings:
         namespace=config.namespace,
         queues=config.queues,
         limits=config.limits,
+        metrics_port=config.prometheus_port,
         log_level=config.log_level,
     )
 

@@ -12,6 +12,7 @@ import socket
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 from temporalio.worker import Worker
 
@@ -27,7 +28,24 @@ _ACTIVITIES = 100
 """The SDK's own limit, where none is given."""
 
 
-async def connect(wanted: layout.Settings) -> Client:
+class PortTaken(Exception):
+    """Somebody else listens where Prometheus is to be answered."""
+
+
+def make_runtime(wanted: layout.Settings) -> Runtime:
+    """The SDK's engine, with an endpoint for Prometheus where one is wanted; a process has one.
+
+    Raises:
+        PortTaken: when the endpoint's port is.
+    """
+    metrics = PrometheusConfig(bind_address=f'0.0.0.0:{wanted.metrics_port}') if wanted.metrics_port else None
+    try:
+        return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    except ValueError as error:
+        raise PortTaken(f'port {wanted.metrics_port} cannot be used: change the option prometheus-port') from error
+
+
+async def connect(wanted: layout.Settings, runtime: Runtime) -> Client:
     """A client that has had an answer about the namespace.
 
     Raises:
@@ -36,7 +54,9 @@ async def connect(wanted: layout.Settings) -> Client:
     """
     identity = f'{os.getpid()}@{socket.gethostname()}'
     tls = TLSConfig(server_root_ca_cert=wanted.ca.encode() or None) if wanted.tls else False
-    client = await Client.connect(wanted.address, namespace=wanted.namespace, identity=identity, tls=tls)
+    client = await Client.connect(
+        wanted.address, namespace=wanted.namespace, identity=identity, tls=tls, runtime=runtime
+    )
     await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=wanted.namespace))
     return client
 
@@ -74,11 +94,23 @@ class Crew:
         self._stop = asyncio.Event()
         self._evicting = asyncio.Event()
         self._activities: dict[str, Activities] = {}
+        self._runtime: Runtime | None = None
 
     @property
     def running(self) -> list[Running]:
         """The activities that run now, on all queues."""
         return [each for activities in self._activities.values() for each in list(activities.running.values())]
+
+    async def connect(self) -> Client:
+        """A client on this process's engine, which is made at the first time.
+
+        Raises:
+            PortTaken: when it cannot be made.
+            RPCError: when the server refuses.
+            RuntimeError: when it cannot be reached.
+        """
+        self._runtime = self._runtime or make_runtime(self._wanted)
+        return await connect(self._wanted, self._runtime)
 
     def stop(self) -> None:
         """Take no new task, let running activities end, and return from `work`."""
@@ -103,7 +135,7 @@ class Crew:
             self._state.change(problem=f'{self._wanted.address} to answer')
             try:
                 # A server that has just moved may leave a connection hanging for minutes.
-                client = await asyncio.wait_for(connect(self._wanted), _CONNECT)
+                client = await asyncio.wait_for(self.connect(), _CONNECT)
                 if failed:
                     # The server is not to blame.
                     raise Stuck(failed)
@@ -112,6 +144,8 @@ class Crew:
                 self._state.refused(self._wanted, error)
                 if error.status == RPCStatusCode.NOT_FOUND:
                     failed = ''
+            except PortTaken as error:
+                self._state.change(problem=str(error), operator=True)
             except (RuntimeError, TimeoutError) as error:
                 # What the SDK raises when it cannot connect.
                 _logger.warning('%s: %s', self._wanted.address, error or 'no answer')

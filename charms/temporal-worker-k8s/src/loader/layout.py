@@ -45,6 +45,7 @@ class Settings:
         namespace: Temporal's namespace.
         queues: the task queues, one at least.
         limits: what the SDK's worker takes besides, by its parameters' names; each queue's worker has its own.
+        metrics_port: where the SDK answers Prometheus; 0 for nowhere.
         log_level: of the worker and the code, as Python's logging names it, in lower case.
     """
 
@@ -58,6 +59,7 @@ class Settings:
     namespace: str
     queues: tuple[str, ...]
     limits: Mapping[str, float]
+    metrics_port: int
     log_level: str
 
     def dump(self) -> str:

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from loader import crew, discovery, health, layout
+from loader import discovery, health, layout
 from loader.activities import hand_over
 from loader.crew import Crew
 from loader.prepare import environment_variables, install, presentable, settings
@@ -38,12 +38,11 @@ def _exit(restarts: Restarts, reason: str = '') -> None:
     os._exit(os.EX_SOFTWARE if reason else os.EX_OK)
 
 
-def _give_up(restarts: Restarts, wanted: layout.Settings, gang: Crew, reason: str) -> None:
+def _give_up(restarts: Restarts, gang: Crew, reason: str) -> None:
     """End a process whose loop is blocked: another loop tells the server of what runs."""
 
     async def tell() -> None:
-        client = await crew.connect(wanted)
-        await hand_over(client, gang.running, layout.HAND_OVER)
+        await hand_over(await gang.connect(), gang.running, layout.HAND_OVER)
 
     try:
         asyncio.run(asyncio.wait_for(tell(), 2 * layout.HAND_OVER))
@@ -68,7 +67,7 @@ async def _main() -> None:
         loop.add_signal_handler(number, gang.stop)
     restarts.begin()
     state.restarts, state.reason = restarts.count, restarts.reason
-    watchdog = Watchdog(lambda reason: _give_up(restarts, wanted, gang, reason))
+    watchdog = Watchdog(lambda reason: _give_up(restarts, gang, reason))
     tasks = [asyncio.create_task(work) for work in (gang.work(), health.serve(state), watchdog.beat())]
     watchdog.watch()
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

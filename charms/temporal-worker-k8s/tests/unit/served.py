@@ -20,7 +20,8 @@ def settings(**changes: Any) -> Settings:
     """What a test wants to be run."""
     values = {
         'code': '1', 'file_name': '', 'workflows': (), 'activities': (), 'address': 'h:1', 'tls': False, 'ca': '',
-        'namespace': 'n', 'queues': ('q',), 'limits': {}, 'log_level': 'info',
+        'namespace': 'n', 'queues': ('q',), 'limits': {}, 'metrics_port': 0,
+        'log_level': 'info',
     }  # fmt: skip
     return Settings(**(values | changes))
 

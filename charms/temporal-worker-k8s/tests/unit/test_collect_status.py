@@ -55,6 +55,27 @@ from ops import testing
             ),
         ),
         (
+            {'config': {'queue': 'q', 'prometheus-port': 80}},
+            ops.BlockedStatus(
+                'prometheus-port must be 1024 to 65535 and not 7230, or 0 for none: '
+                'juju config temporal-worker-k8s prometheus-port=9000'
+            ),
+        ),
+        (
+            {'config': {'queue': 'q', 'prometheus-port': 7230}},
+            ops.BlockedStatus(
+                'prometheus-port must be 1024 to 65535 and not 7230, or 0 for none: '
+                'juju config temporal-worker-k8s prometheus-port=9000'
+            ),
+        ),
+        (
+            {'config': {'queue': 'q', 'prometheus-port': 70000}},
+            ops.BlockedStatus(
+                'prometheus-port must be 1024 to 65535 and not 7230, or 0 for none: '
+                'juju config temporal-worker-k8s prometheus-port=9000'
+            ),
+        ),
+        (
             {'config': {'queue': 'q', 'log-level': 'loud'}},
             ops.BlockedStatus(
                 'log-level must be one of debug, info, warning, error, critical: '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import Any
 
 import pytest
@@ -208,11 +209,43 @@ def test_given_a_server_that_refuses_when_it_answers_then_the_worker_works(clien
     [(settings(), False), (settings(tls=True, ca='PEM'), b'PEM'), (settings(tls=True), None)],
 )
 def test_given_tls_when_connecting_then_the_authority_is_the_servers_or_the_systems(client, wanted, tls):
-    asyncio.run(crew.connect(wanted))
+    asyncio.run(Crew(wanted, CODE, State()).connect())
 
     _, options = client.connected
     used = options['tls']
     assert (used.server_root_ca_cert if isinstance(used, TLSConfig) else used) == tls
+
+
+def test_given_a_port_for_prometheus_then_it_is_answered_there_and_made_once(client):
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
+
+    async def scenario() -> bytes:
+        gang = Crew(settings(metrics_port=port), CODE, State())
+        await gang.connect()
+        await gang.connect()
+        reader, writer = await asyncio.open_connection('127.0.0.1', port)
+        writer.write(b'GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+        answer = await reader.readline()
+        writer.close()
+        return answer
+
+    assert b'200 OK' in asyncio.run(scenario())
+
+
+def test_given_a_port_that_is_taken_then_the_operator_is_told(client):
+    async def scenario() -> None:
+        with socket.create_server(('0.0.0.0', 0)) as taken:
+            state = State()
+            port = taken.getsockname()[1]
+            gang = Crew(settings(metrics_port=port), CODE, state)
+            working = asyncio.create_task(gang.work())
+            await until(lambda: state.operator)
+            assert state.problem == f'port {port} cannot be used: change the option prometheus-port'
+            gang.stop()
+            await working
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(('request_', 'answered'), [(b'GET / HTTP/1.1\r\n\r\n', True), (b'half', False)])

@@ -182,6 +182,14 @@ def test_given_limits_then_the_sdk_gets_them_under_its_own_names(run, disk, arch
     assert isinstance(limits['max_concurrent_activities'], int)
 
 
+@pytest.mark.parametrize(('config', 'port'), [({}, 9000), ({'prometheus-port': 0}, 0)])
+def test_given_a_port_for_prometheus_then_worker_and_code_know_it(run, disk, archive, config, port):
+    run(world.state(disk, archive, config={'queue': 'q', **config}))
+
+    assert _settings(disk).metrics_port == port
+    assert json.loads((disk / 'environment.json').read_text())['TWC_PROMETHEUS_PORT'] == str(port)
+
+
 def test_given_defaults_then_they_are_the_sdks_own(run, disk, archive):
     run(world.state(disk, archive))
 
