@@ -179,6 +179,7 @@ print(threading.active_count(), *sorted(found))
     assert result.stdout.split() == [
         '1',
         'RebuildForRelease',
+        'RebuildImage',
         'dispatch_rebuild',
         'list_released',
         'read_build_metadata',

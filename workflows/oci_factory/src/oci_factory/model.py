@@ -68,6 +68,21 @@ class ImagePlan:
 
 
 @dataclasses.dataclass(frozen=True)
+class ImageOrder:
+    """What the workflow of one image is to do.
+
+    Attributes:
+        image: its name.
+        release: the Ubuntu release, or `*`.
+        dry_run: whether to dispatch nothing.
+    """
+
+    image: str
+    release: str
+    dry_run: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class ImageReport:
     """What was done about one image.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import functools
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +21,12 @@ _LIMIT_DELAY = 60
 """Seconds to stay away where a service that is busy does not say for how long; GitHub asks for a minute."""
 
 
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    """Who is trusted; reading them takes longer than most of the requests."""
+    return httpx.create_ssl_context()
+
+
 class Web:
     """A client of one service; a context manager.
 
@@ -29,7 +37,7 @@ class Web:
     def __init__(self, token: str = '') -> None:
         self._token = token
         headers = {'Authorization': f'Bearer {token}'} if token else {}
-        self._client = httpx.Client(timeout=TIMEOUT, headers=headers)
+        self._client = httpx.Client(timeout=TIMEOUT, headers=headers, verify=_authorities())
 
     def __enter__(self) -> Web:
         return self

@@ -1,0 +1,168 @@
+"""The workflows without a server: what is decided, how failures stay with their image, how much happens at a time."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from typing import Any
+
+import expected
+import generator
+import pytest
+import trigger_schema
+import yaml
+from acting import fail
+from decorated import ACTIVITIES, WORKFLOWS
+from oci_factory import plan, rebuild
+from oci_factory.model import ImageReport, Report
+from served import SEED, TOKEN
+from simulation import Failed, Simulation
+from stand_ins.server import Server
+
+WORLD = generator.make(SEED)
+
+
+@pytest.fixture
+def simulation(environment: Server) -> Simulation:
+    return Simulation(WORKFLOWS, ACTIVITIES)
+
+
+def wanted(release: str) -> dict[str, dict[str, Any]]:
+    """Image to trigger, for the images with uploads."""
+    now = datetime.datetime.now(datetime.UTC)
+    triggers = {image: expected.rebuild(WORLD, image, release, now)[0] for image in WORLD.releases}
+    return {image: content for image, content in triggers.items() if content['upload']}
+
+
+def recorded(server: Server) -> dict[str, dict[str, Any]]:
+    """Image to trigger, as GitHub got them."""
+    found = {}
+    for one in server.stand_ins.github.recorded():
+        image = one['inputs']['oci-image-name']
+        assert image not in found, 'dispatched twice'
+        found[image] = yaml.safe_load(base64.b64decode(one['inputs']['b64-image-trigger']))
+    return found
+
+
+def by_image(report: Report) -> dict[str, ImageReport]:
+    return {one.image: one for one in report.images}
+
+
+def test_everything_released_on_a_release_is_rebuilt(simulation: Simulation, environment: Server) -> None:
+    report = simulation.run('RebuildForRelease', '24.04', workflow_id='event-1')
+    triggers = wanted('24.04')
+    assert len(triggers) > 5
+    assert recorded(environment) == triggers
+    for content in triggers.values():
+        trigger_schema.check(content)
+    images = by_image(report)
+    assert sorted(images) == sorted([*WORLD.releases, 'vault'])
+    assert (report.release, report.image, report.dry_run) == ('24.04', '*', False)
+    assert {image for image, one in images.items() if one.dispatched} == set(triggers)
+    assert not any(one.error or one.trigger for one in report.images)
+    references = {one['inputs']['external_ref_id'] for one in environment.stand_ins.github.recorded()}
+    assert references == {f'event-1-{image}' for image in triggers}
+    main, *children = simulation.executions
+    assert {one.id for one in children} == {f'event-1-{image}' for image in images}
+    for one in simulation.executions:
+        assert TOKEN not in one.as_recorded().to_json()
+    # What grows with the number of images is a few events for each.
+    assert len(main.history.events) < 12 * len(images) + 20
+
+
+@pytest.mark.parametrize('release', ['20.04', '22.04', '24.04', '26.04', '*'])
+def test_a_dry_run_over_all_real_releases(simulation: Simulation, environment: Server, release: str) -> None:
+    report = simulation.run('RebuildForRelease', release, '*', True)
+    assert recorded(environment) == {}
+    shown = {one.image: yaml.safe_load(one.trigger) for one in report.images if one.trigger}
+    assert shown == wanted(release)
+    for content in shown.values():
+        trigger_schema.check(content)
+    now = datetime.datetime.now(datetime.UTC)
+    for image in WORLD.releases:
+        noted = {(note.kind, note.subject) for note in by_image(report)[image].notes}
+        assert noted == expected.rebuild(WORLD, image, release, now)[1]
+
+
+def test_what_a_dry_run_shows_is_what_is_sent(simulation: Simulation, environment: Server) -> None:
+    shown = simulation.run('RebuildForRelease', '24.04', 'valkey', True)
+    simulation = Simulation(WORKFLOWS, ACTIVITIES)
+    simulation.run('RebuildForRelease', 'ubuntu:24.04', 'valkey')
+    (inputs,) = [one['inputs'] for one in environment.stand_ins.github.recorded()]
+    assert base64.b64decode(inputs['b64-image-trigger']).decode() == shown.images[0].trigger != ''
+
+
+def at_once(simulation: Simulation) -> int:
+    """The most workflows of images that were open at a time."""
+    count = most = 0
+    for kind in simulation.executions[0].types():
+        count += kind == 'START_CHILD_WORKFLOW_EXECUTION_INITIATED'
+        count -= kind == 'CHILD_WORKFLOW_EXECUTION_COMPLETED'
+        most = max(most, count)
+    return most
+
+
+@pytest.mark.parametrize(('args', 'most'), [([], rebuild.CONCURRENT_IMAGES), ([3], 3), ([1], 1)])
+def test_no_more_than_so_many_at_a_time(simulation: Simulation, args: list[int], most: int) -> None:
+    simulation.run('RebuildForRelease', '24.04', 'm*' if args else '*', True, *args)
+    assert at_once(simulation) == most
+
+
+def test_an_image_that_fails_does_not_stop_the_others(simulation: Simulation, environment: Server) -> None:
+    triggers = wanted('24.04')
+    unread, untagged, unsent, *others = sorted(triggers)
+    fail(environment, 403, match='contents', image=unread, times=None)
+    fail(environment, 400, match='registry', image=untagged, times=None)
+    fail(environment, 422, match='dispatches', image=unsent, times=None)
+    report = simulation.run('RebuildForRelease', '24.04')
+    assert recorded(environment) == {image: triggers[image] for image in others}
+    images = by_image(report)
+    assert {image for image, one in images.items() if one.error} == {unread, untagged, unsent}
+    assert images[unread].error.startswith('read_releases: GET ')
+    assert 'OCI_FACTORY_REGISTRY' in images[untagged].error
+    assert 'inputs of Image.yaml' in images[unsent].error
+    # It says what it would have done.
+    assert images[unsent].uploads and images[unsent].external_ref_id and not images[unsent].dispatched
+
+
+def test_a_mistake_of_ours_stays_with_its_image(
+    simulation: Simulation, environment: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = plan.plan_rebuild
+
+    def half(releases: object, *args: Any, **options: Any) -> Any:
+        if releases == WORLD.releases['valkey']:
+            raise KeyError('track')
+        return whole(releases, *args, **options)
+
+    monkeypatch.setattr(plan, 'plan_rebuild', half)
+    report = simulation.run('RebuildForRelease', '24.04', 'v*')
+    images = by_image(report)
+    assert images['valkey'].error == "RebuildImage: 'track'"
+    assert not images['vault'].error
+
+
+def test_a_trigger_that_the_factory_would_refuse_is_not_sent(
+    simulation: Simulation, environment: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('oci_factory.plan.RISKS', ())
+    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
+    assert recorded(environment) == {}
+    assert 'risks' in report.images[0].error
+
+
+@pytest.mark.parametrize('release', ['noble', '', '24.4', 'ubuntu:latest'])
+def test_a_release_that_is_none(simulation: Simulation, release: str) -> None:
+    with pytest.raises(Failed, match='is no Ubuntu release'):
+        simulation.run('RebuildForRelease', release)
+
+
+def test_no_images_at_a_time(simulation: Simulation) -> None:
+    with pytest.raises(Failed, match='give a number from 1 up'):
+        simulation.run('RebuildForRelease', '24.04', '*', False, 0)
+
+
+def test_images_that_cannot_be_listed(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('OCI_FACTORY_BUILDS')
+    with pytest.raises(Failed, match='OCI_FACTORY_BUILDS is not set'):
+        simulation.run('RebuildForRelease', '24.04')

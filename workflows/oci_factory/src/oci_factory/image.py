@@ -1,0 +1,70 @@
+"""The workflow of one image: what of it is released on an Ubuntu release is built again. `plan` decides."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from oci_factory import activities, channels, options, plan, trigger
+    from oci_factory.model import Dispatch, ImageOrder, ImagePlan, ImageReport
+
+
+# What no release file or metadata of any oddity should bring about, but a mistake in the plan could, fails this one
+# image; Temporal would try the same decision again for ever.
+@workflow.defn(failure_exception_types=[ArithmeticError, AttributeError, LookupError, TypeError, ValueError])
+class RebuildImage:
+    """Decides what to rebuild of an image, and has GitHub do it."""
+
+    @workflow.run
+    async def run(self, order: ImageOrder) -> ImageReport:
+        """Do it.
+
+        What a source or GitHub refuses stands in the report; this workflow fails only if it is cancelled.
+
+        Args:
+            order: which image, and how.
+        """
+        report = ImageReport(order.image)
+        try:
+            planned = await _plan(order.image, order.release)
+            report = dataclasses.replace(report, uploads=planned.uploads, notes=planned.notes)
+            if not planned.uploads:
+                return report
+            # The same for every attempt. People find the workflow by it, from GitHub's page of the run.
+            reference = workflow.info().workflow_id
+            dispatch = Dispatch(order.image, trigger.dump(planned.uploads), reference)
+            report = dataclasses.replace(report, external_ref_id=reference)
+            if order.dry_run:
+                return dataclasses.replace(report, trigger=dispatch.trigger)
+            await workflow.execute_activity(activities.dispatch_rebuild, dispatch, **options.DISPATCH)
+            return dataclasses.replace(report, dispatched=True)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return dataclasses.replace(report, error=sentence(error))
+
+
+async def _plan(image: str, release: str) -> ImagePlan:
+    """Ask for no more than is needed: the registry only if something is to be rebuilt."""
+    releases = await workflow.execute_activity(activities.read_releases, image, **options.READ)
+    revisions, _ = channels.released_revisions(releases)
+    metadata: dict[str, Any] = {}
+    if revisions:
+        metadata = await workflow.execute_activity(
+            activities.read_build_metadata, args=[image, sorted(revisions)], **options.READ
+        )
+    digests = plan.wanted_digests(releases, metadata, release)
+    tags: dict[str, str] = {}
+    if digests:
+        tags = await workflow.execute_activity(activities.resolve_channels, args=[image, digests], **options.READ)
+    return plan.plan_rebuild(releases, metadata, tags, workflow.now(), release=release)
+
+
+def sentence(error: ActivityError) -> str:
+    """What failed, and why."""
+    cause = error.cause
+    return f'{error.activity_type}: {cause.message if isinstance(cause, FailureError) else cause}'

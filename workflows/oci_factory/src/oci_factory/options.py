@@ -1,0 +1,27 @@
+"""How activities are tried: timeouts and retries, in one place since workflows of several modules share them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.common import RetryPolicy
+
+# Attempts are counted rather than hours, so that the time without any worker does not count: half an hour's outage is
+# outlived, rate limits come on top of that. A read is quick unless a service hangs.
+READ: dict[str, Any] = {
+    'start_to_close_timeout': timedelta(minutes=10),
+    'heartbeat_timeout': timedelta(minutes=1),
+    'retry_policy': RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5), maximum_attempts=15
+    ),
+}
+
+# GitHub lists a run some seconds after it was asked for: an earlier second attempt would not see it.
+DISPATCH: dict[str, Any] = {
+    'start_to_close_timeout': timedelta(minutes=10),
+    'heartbeat_timeout': timedelta(minutes=1),
+    'retry_policy': RetryPolicy(
+        initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5), maximum_attempts=30
+    ),
+}
