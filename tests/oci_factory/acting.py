@@ -13,7 +13,8 @@ from stand_ins.server import Server
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-DISPATCH = Dispatch('valkey', 'version: 2\nupload: []\n', 'wf-1-valkey')
+SINCE = datetime.datetime.now(datetime.UTC)
+DISPATCH = Dispatch('valkey', 'version: 2\nupload: []\n', 'wf-1-valkey', SINCE)
 
 
 def run(activity: Callable[..., Any], *args: Any, attempt: int = 1, **info: Any) -> Any:

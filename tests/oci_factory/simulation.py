@@ -348,9 +348,9 @@ class Simulation:
         about = failure.application_failure_info
         if about.non_retryable or (policy.maximum_attempts and number >= policy.maximum_attempts):
             return None
-        delay = policy.initial_interval * policy.backoff_coefficient ** (number - 1)
-        if policy.maximum_interval:
-            delay = min(delay, policy.maximum_interval)
+        longest = (policy.maximum_interval or policy.initial_interval * 100).total_seconds()
+        grown = policy.initial_interval.total_seconds() * policy.backoff_coefficient ** min(number - 1, 100)
+        delay = datetime.timedelta(seconds=min(grown, longest))
         if about.HasField('next_retry_delay'):
             delay = about.next_retry_delay.ToTimedelta()
         limit = wanted.schedule_to_close_timeout.ToTimedelta()

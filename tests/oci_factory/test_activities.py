@@ -181,6 +181,7 @@ print(threading.active_count(), *sorted(found))
         'RebuildForRelease',
         'RebuildImage',
         'dispatch_rebuild',
+        'follow_run',
         'list_released',
         'read_build_metadata',
         'read_releases',

@@ -1,21 +1,28 @@
-"""GitHub is asked once for each rebuild, whatever becomes of its answers."""
+"""GitHub is asked once for each rebuild, whatever becomes of its answers, and its run is followed to the end."""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime
 
 import pytest
 import yaml
-from acting import DISPATCH, dispatches, fail, failure, run
+from acting import DISPATCH, SINCE, dispatches, fail, failure, run
 from oci_factory import activities, github
-from oci_factory.model import Dispatch
+from oci_factory.model import Dispatch, Run
 from stand_ins.server import Server
 from stand_ins.wire import Request
+from temporalio.exceptions import ApplicationErrorCategory
+
+
+def another(image: str, reference: str) -> Dispatch:
+    return Dispatch(image, 'version: 2', reference, SINCE)
 
 
 def test_a_dispatch(environment: Server) -> None:
-    run(activities.dispatch_rebuild, DISPATCH)
+    found = run(activities.dispatch_rebuild, DISPATCH)
+    assert found == Run(1, f'{environment.url}/canonical/oci-factory/actions/runs/1')
     (recorded,) = environment.stand_ins.github.recorded()
     inputs = recorded['inputs']
     assert recorded['ref'] == 'main'
@@ -30,26 +37,36 @@ def test_a_dispatch(environment: Server) -> None:
     assert recorded['headers']['x-github-api-version'] == '2022-11-28'
 
 
-def test_a_first_attempt_asks_for_nothing_else(seen: list[Request]) -> None:
+def test_a_dispatch_looks_once_whether_it_was_made(seen: list[Request]) -> None:
+    for image in ('go', 'jre'):
+        run(activities.dispatch_rebuild, another(image, f'wf-1-{image}'))
+    del seen[:]
     run(activities.dispatch_rebuild, DISPATCH)
+    # The runs of other images are told by their titles.
     assert [request.line.partition('?')[0] for request in seen] == [
-        'POST /github/repos/canonical/oci-factory/actions/workflows/Image.yaml/dispatches'
+        'GET /github/repos/canonical/oci-factory/actions/workflows/Image.yaml/runs',
+        'POST /github/repos/canonical/oci-factory/actions/workflows/Image.yaml/dispatches',
     ]
 
 
 @pytest.mark.parametrize('status', [502, 0])
 def test_a_dispatch_whose_answer_is_lost_is_not_repeated(environment: Server, status: int) -> None:
-    started = datetime.datetime.now(datetime.UTC)
     fail(environment, status, match='dispatches', after_recording=True)
     assert not failure(activities.dispatch_rebuild, DISPATCH).non_retryable
-    run(activities.dispatch_rebuild, DISPATCH, attempt=2, scheduled=started)
+    assert run(activities.dispatch_rebuild, DISPATCH, attempt=2).id == 1
     assert [one['external_ref_id'] for one in dispatches(environment)] == ['wf-1-valkey']
+
+
+def test_a_workflow_that_was_reset_does_not_dispatch_again(environment: Server) -> None:
+    first = run(activities.dispatch_rebuild, DISPATCH)
+    assert run(activities.dispatch_rebuild, DISPATCH) == first
+    assert len(dispatches(environment)) == 1
 
 
 def test_a_dispatch_that_never_arrived_is_repeated(environment: Server) -> None:
     for other in ('go', 'valkey'):
-        run(activities.dispatch_rebuild, Dispatch(other, 'version: 2', f'another-{other}'))
-    run(activities.dispatch_rebuild, DISPATCH, attempt=2)
+        run(activities.dispatch_rebuild, another(other, f'another-{other}'))
+    assert run(activities.dispatch_rebuild, DISPATCH, attempt=2).id == 3
     assert [one['external_ref_id'] for one in dispatches(environment)] == [
         'another-go',
         'another-valkey',
@@ -60,10 +77,11 @@ def test_a_dispatch_that_never_arrived_is_repeated(environment: Server) -> None:
 def test_the_run_of_a_lost_dispatch_is_found_on_any_page(
     environment: Server, monkeypatch: pytest.MonkeyPatch, seen: list[Request]
 ) -> None:
-    monkeypatch.setattr(github, '_PAGE', 1)
-    for one in (DISPATCH, Dispatch('go', '', 'a'), Dispatch('go', '', 'b')):
+    for one in (DISPATCH, another('go', 'a'), another('go', 'b')):
         run(activities.dispatch_rebuild, one)
-    run(activities.dispatch_rebuild, DISPATCH, attempt=3)
+    monkeypatch.setattr(github, '_PAGE', 1)
+    del seen[:]
+    assert run(activities.dispatch_rebuild, DISPATCH, attempt=3).id == 1
     assert len(dispatches(environment)) == 3
     assert sum(request.path.endswith('/runs') for request in seen) == 3
 
@@ -71,7 +89,7 @@ def test_the_run_of_a_lost_dispatch_is_found_on_any_page(
 def test_runs_of_an_earlier_time_are_somebody_elses(environment: Server) -> None:
     run(activities.dispatch_rebuild, DISPATCH)
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=10)
-    run(activities.dispatch_rebuild, DISPATCH, attempt=2, scheduled=later)
+    run(activities.dispatch_rebuild, dataclasses.replace(DISPATCH, since=later), attempt=2)
     assert len(dispatches(environment)) == 2
 
 
@@ -88,7 +106,54 @@ def test_a_run_that_has_not_started_is_waited_for(environment: Server) -> None:
 
 
 def test_a_run_of_another_image_is_not_waited_for(environment: Server) -> None:
-    run(activities.dispatch_rebuild, Dispatch('go', '', 'wf-1-go'))
+    run(activities.dispatch_rebuild, another('go', 'wf-1-go'))
     fail(environment, 200, match='/jobs', body={'jobs': []})
     run(activities.dispatch_rebuild, DISPATCH, attempt=2)
     assert len(dispatches(environment)) == 2
+
+
+@pytest.mark.parametrize('title', [None, 'valkey', 'Image of valkey'])
+def test_a_run_whose_title_says_nothing_is_looked_into(environment: Server, title: str | None) -> None:
+    run(activities.dispatch_rebuild, DISPATCH)
+    runs = {'workflow_runs': [{'id': 1, 'display_title': title, 'status': 'completed'}]}
+    fail(environment, 200, match='/runs?', body=runs)
+    assert run(activities.dispatch_rebuild, DISPATCH).id == 1
+    assert len(dispatches(environment)) == 1
+
+
+def test_a_run_is_followed_to_its_end(environment: Server) -> None:
+    begun = run(activities.dispatch_rebuild, DISPATCH)
+    for status in ('queued', 'in_progress', 'waiting'):
+        fail(environment, 200, match='/runs/1', body={'status': status, 'conclusion': None})
+        error = failure(activities.follow_run, DISPATCH, begun)
+        assert not error.non_retryable and error.category == ApplicationErrorCategory.BENIGN
+        assert begun.url in error.message
+    ended = run(activities.follow_run, DISPATCH, begun)
+    assert ended == dataclasses.replace(begun, conclusion='success')
+
+
+@pytest.mark.parametrize(
+    ('told', 'conclusion'), [('failure', 'failure'), ('cancelled', 'cancelled'), (None, 'unknown')]
+)
+def test_a_run_that_does_not_succeed(environment: Server, told: str | None, conclusion: str) -> None:
+    begun = run(activities.dispatch_rebuild, DISPATCH)
+    fail(environment, 200, match='/runs/1', body={'status': 'completed', 'conclusion': told})
+    assert run(activities.follow_run, DISPATCH, begun).conclusion == conclusion
+
+
+def test_a_run_whose_number_github_did_not_tell_is_found(environment: Server) -> None:
+    fail(environment, 204, match='dispatches', after_recording=True)
+    begun = run(activities.dispatch_rebuild, DISPATCH)
+    assert begun == Run(0, '')
+    ended = run(activities.follow_run, DISPATCH, begun)
+    assert (ended.id, ended.conclusion) == (1, 'success')
+    assert ended.url.endswith('/canonical/oci-factory/actions/runs/1')
+
+
+@pytest.mark.parametrize('begun', [Run(0, ''), Run(7, 'page')])
+def test_a_run_that_is_not_there_is_waited_for_a_while(environment: Server, begun: Run) -> None:
+    early = failure(activities.follow_run, DISPATCH, begun)
+    assert not early.non_retryable
+    late = failure(activities.follow_run, DISPATCH, begun, attempt=activities.PATIENCE)
+    assert late.non_retryable
+    assert 'GitHub has no run of wf-1-valkey' in late.message

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from acting import DISPATCH, fail, failure, run
 from oci_factory import activities
+from oci_factory.model import Run
 from stand_ins.server import Server
 
 
@@ -76,18 +77,30 @@ def test_rate_limits_say_when_to_come_back(
         (activities.read_build_metadata, ['valkey', [1]], 'builds'),
         (activities.resolve_channels, ['valkey', []], 'registry'),
         (activities.dispatch_rebuild, [DISPATCH], 'dispatches'),
+        (activities.follow_run, [DISPATCH, Run(1, '')], '/runs/1'),
     ],
 )
 @pytest.mark.parametrize('status', [0, 500, 503])
 def test_what_may_heal_is_retried(
     environment: Server, activity: Callable[..., Any], args: list[Any], match: str, status: int
 ) -> None:
+    if activity is activities.follow_run:
+        run(activities.dispatch_rebuild, DISPATCH)
     fail(environment, status, match=match)
     error = failure(activity, *args)
     assert not error.non_retryable
     assert error.next_retry_delay is None
     # The fault is over, and so is the trouble.
     run(activity, *args)
+
+
+@pytest.mark.parametrize(('attempt', 'seconds'), [(1, 60), (2, 120), (4, 480), (9, 3600), (200, 3600)])
+def test_a_limit_that_says_no_time_is_kept_from_for_longer_each_time(
+    environment: Server, attempt: int, seconds: int
+) -> None:
+    fail(environment, 403, body={'message': 'You have exceeded a secondary rate limit'}, match='dispatches')
+    error = failure(activities.dispatch_rebuild, DISPATCH, attempt=attempt)
+    assert error.next_retry_delay == datetime.timedelta(seconds=seconds)
 
 
 def test_nobody_there(environment: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,7 @@ def test_everything_released_on_a_release_is_rebuilt(simulation: Simulation, env
     assert (report.release, report.image, report.dry_run) == ('24.04', '*', False)
     assert {image for image, one in images.items() if one.dispatched} == set(triggers)
     assert not any(one.error or one.trigger for one in report.images)
+    assert {one.conclusion for one in report.images if one.dispatched} == {'success'}
     references = {one['inputs']['external_ref_id'] for one in environment.stand_ins.github.recorded()}
     assert references == {f'event-1-{image}' for image in triggers}
     main, *children = simulation.executions
@@ -123,6 +124,42 @@ def test_an_image_that_fails_does_not_stop_the_others(simulation: Simulation, en
     assert 'inputs of Image.yaml' in images[unsent].error
     # It says what it would have done.
     assert images[unsent].uploads and images[unsent].external_ref_id and not images[unsent].dispatched
+
+
+def test_a_run_that_fails_is_reported_with_its_link(simulation: Simulation, environment: Server) -> None:
+    going = {'status': 'in_progress', 'conclusion': None}
+    fail(environment, 200, match='/runs/1', body=going, times=20)
+    fail(environment, 200, match='/runs/1', body={'status': 'completed', 'conclusion': 'failure'})
+    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
+    (image,) = report.images
+    page = f'{environment.url}/canonical/oci-factory/actions/runs/1'
+    assert image.dispatched and image.run_url == page and image.conclusion == 'failure'
+    assert image.error == f'the run ended with failure: {page}'
+    # However long it takes, it is one activity in the history.
+    assert simulation.attempts.count(('follow_run', 21)) == 1
+    assert simulation.executions[1].types().count('ACTIVITY_TASK_SCHEDULED') == 5
+    # Over an hour, and no more than a look every five minutes in the end.
+    assert datetime.timedelta(hours=1) < simulation.now - simulation.executions[0].started < datetime.timedelta(hours=2)
+
+
+def test_a_run_that_never_ends_is_given_up(simulation: Simulation, environment: Server) -> None:
+    fail(environment, 200, match='/runs/1', body={'status': 'waiting', 'conclusion': None}, times=None)
+    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
+    assert report.images[0].error.startswith('follow_run: the run goes on: http')
+    assert report.images[0].dispatched and report.images[0].conclusion == ''
+    assert simulation.now - simulation.executions[0].started < datetime.timedelta(hours=25)
+
+
+def test_limits_are_waited_out(simulation: Simulation, environment: Server) -> None:
+    secondary = {'message': 'You have exceeded a secondary rate limit. Please wait a few minutes.'}
+    fail(environment, 403, match='dispatches', headers={'Retry-After': '40'})
+    fail(environment, 403, match='dispatches', body=secondary)
+    fail(environment, 502, match='dispatches', after_recording=True)
+    fail(environment, 429, match='/runs/1', times=2)
+    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
+    assert report.images[0].conclusion == 'success' and not report.images[0].error
+    assert set(recorded(environment)) == {'valkey'}
+    assert simulation.now - simulation.executions[0].started > datetime.timedelta(seconds=40 + 120 + 60 + 120)
 
 
 def test_a_mistake_of_ours_stays_with_its_image(

@@ -31,7 +31,7 @@ class GitHub:
         self._recorded: list[dict[str, Any]] = []
 
     def recorded(self) -> list[dict[str, Any]]:
-        """The dispatches so far: `inputs`, `ref`, `headers` (without the token) and `at`."""
+        """The dispatches so far: `inputs`, `ref`, `headers` (without the token), `at`, `ended`."""
         with self._lock:
             return list(self._recorded)
 
@@ -56,8 +56,10 @@ class GitHub:
         if path == f'{_WORKFLOW}/runs':
             return self._runs(request)
         runs = f'repos/{REPOSITORY}/actions/runs/'
-        if path.startswith(runs) and path.endswith('/jobs'):
-            return self._jobs(path.removeprefix(runs).removesuffix('/jobs'))
+        if path.startswith(runs):
+            number, _, rest = path.removeprefix(runs).partition('/')
+            if number.isdigit() and 1 <= int(number) <= len(self.recorded()) and rest in ('', 'jobs'):
+                return self._jobs(int(number)) if rest else self._run(request, int(number))
         return refuse(404, 'Not Found')
 
     def _contents(self, request: Request, path: str) -> Answer:
@@ -90,22 +92,21 @@ class GitHub:
         at = datetime.datetime.now(datetime.UTC)
         headers = {key: value for key, value in request.headers.items() if key != 'authorization'}
         with self._lock:
-            self._recorded.append({'ref': 'main', 'inputs': inputs, 'headers': headers, 'at': at.isoformat()})
-        return Answer(204)
+            self._recorded.append(
+                {'ref': 'main', 'inputs': inputs, 'headers': headers, 'at': at.isoformat(), 'ended': False}
+            )
+            number = len(self._recorded)
+        if not body.get('return_run_details'):
+            return Answer(204)
+        page = _page(request, number)
+        return Answer(200, {'workflow_run_id': number, 'run_url': page, 'html_url': page})
 
     def _runs(self, request: Request) -> Answer:
         query = request.query
         since = datetime.datetime.fromisoformat(query.get('created', '>=1970-01-01T00:00:00Z').removeprefix('>='))
         runs = [
-            {
-                'id': number,
-                'name': 'Image',
-                'display_title': f'Image - {one["inputs"]["oci-image-name"]} - refs/heads/main',
-                'event': 'workflow_dispatch',
-                'status': 'in_progress',
-                'created_at': one['at'],
-            }
-            for number, one in enumerate(self.recorded())
+            self._shown(request, number)
+            for number, one in enumerate(self.recorded(), 1)
             if datetime.datetime.fromisoformat(one['at']) >= since
         ]
         # The newest first.
@@ -113,10 +114,30 @@ class GitHub:
         size, page = int(query.get('per_page', 30)), int(query.get('page', 1))
         return Answer(200, {'total_count': len(runs), 'workflow_runs': runs[(page - 1) * size :][:size]})
 
-    def _jobs(self, number: str) -> Answer:
-        recorded = self.recorded()
-        if not number.isdigit() or int(number) >= len(recorded):
-            return refuse(404, 'Not Found')
-        reference = recorded[int(number)]['inputs'].get('external_ref_id', 'default-id')
+    def _run(self, request: Request, number: int) -> Answer:
+        """A run; it ends when somebody looks at it."""
+        with self._lock:
+            self._recorded[number - 1]['ended'] = True
+        return Answer(200, self._shown(request, number))
+
+    def _shown(self, request: Request, number: int) -> dict[str, Any]:
+        one = self.recorded()[number - 1]
+        return {
+            'id': number,
+            'name': 'Image',
+            'display_title': f'Image - {one["inputs"]["oci-image-name"]} - refs/heads/main',
+            'event': 'workflow_dispatch',
+            'status': 'completed' if one['ended'] else 'in_progress',
+            'conclusion': 'success' if one['ended'] else None,
+            'created_at': one['at'],
+            'html_url': _page(request, number),
+        }
+
+    def _jobs(self, number: int) -> Answer:
+        reference = self.recorded()[number - 1]['inputs'].get('external_ref_id', 'default-id')
         steps = [{'name': name} for name in ('Set up job', reference, 'Validate image from dispatch')]
         return Answer(200, {'total_count': 1, 'jobs': [{'name': 'Prepare build', 'steps': steps}]})
+
+
+def _page(request: Request, number: int) -> str:
+    return f'http://{request.headers.get("host", "")}/{REPOSITORY}/actions/runs/{number}'

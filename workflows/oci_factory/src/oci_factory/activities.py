@@ -6,19 +6,24 @@ that needs it.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 from typing import Any
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from oci_factory import github, sources
-from oci_factory.model import Dispatch
+from oci_factory.model import Dispatch, Run
 from oci_factory.settings import Settings
 from oci_factory.web import Web
 
 CLOCKS = datetime.timedelta(minutes=2)
 """By how much GitHub's clock and Temporal's may differ."""
+
+PATIENCE = 6
+"""Attempts after which a run that GitHub does not show does not exist."""
 
 
 @activity.defn
@@ -70,19 +75,52 @@ def resolve_channels(image: str, digests: list[str]) -> dict[str, str]:
 
 
 @activity.defn
-def dispatch_rebuild(dispatch: Dispatch) -> None:
-    """Have GitHub rebuild an image: once, however often the activity is tried.
+def dispatch_rebuild(dispatch: Dispatch) -> Run:
+    """Have GitHub rebuild an image: once, however often this is tried.
 
-    A first attempt asks at once. Any other one first looks for the run of an attempt whose answer was lost.
+    Before it asks, it looks for a run with the dispatch's reference: an earlier attempt may have lost GitHub's answer,
+    and a workflow that was reset has dispatched already.
 
     Args:
         dispatch: what to ask for.
     """
     settings = Settings.load(os.environ)
-    info = activity.info()
     with Web(settings.token) as web:
-        since = info.scheduled_time - CLOCKS
-        if info.attempt > 1 and github.was_dispatched(web, settings, dispatch, since, activity.heartbeat):
-            activity.logger.info('%s was dispatched by an earlier attempt', dispatch.external_ref_id)
-            return
-        github.dispatch(web, settings, dispatch)
+        found = _find(web, settings, dispatch)
+        if found:
+            activity.logger.info('%s was dispatched before', dispatch.external_ref_id)
+            return found
+        return github.dispatch(web, settings, dispatch)
+
+
+@activity.defn
+def follow_run(dispatch: Dispatch, run: Run) -> Run:
+    """Look how a run at GitHub ended. One that goes on is a failure that is retried: so waiting costs no history.
+
+    Args:
+        dispatch: what was asked for.
+        run: what came of it; found by the reference if GitHub has not told its number.
+
+    Returns:
+        The run with its conclusion.
+    """
+    settings = Settings.load(os.environ)
+    with Web(settings.token) as web:
+        known = run if run.id else _find(web, settings, dispatch)
+        ended = github.conclusion(web, settings, known) if known else None
+    if known is None or ended is None:
+        # GitHub shows a run some seconds after it was asked for; later on, somebody has deleted it.
+        raise ApplicationError(
+            f'GitHub has no run of {dispatch.external_ref_id}: it was deleted, or never begun',
+            type='NoRun',
+            non_retryable=activity.info().attempt >= PATIENCE,
+        )
+    if not ended:
+        raise ApplicationError(
+            f'the run goes on: {known.url}', type='RunNotEnded', category=ApplicationErrorCategory.BENIGN
+        )
+    return dataclasses.replace(known, conclusion=ended)
+
+
+def _find(web: Web, settings: Settings, dispatch: Dispatch) -> Run | None:
+    return github.find(web, settings, dispatch, dispatch.since - CLOCKS, activity.heartbeat)

@@ -1,4 +1,4 @@
-"""Asks GitHub to run the OCI Factory's workflow `Image.yaml`, and finds out whether it was asked already."""
+"""Asks GitHub to run the OCI Factory's workflow `Image.yaml`, finds the run that was asked for, and how it ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from temporalio.exceptions import ApplicationError
 
 from oci_factory import trigger
-from oci_factory.model import Dispatch
+from oci_factory.model import Dispatch, Run
 from oci_factory.settings import Settings
 from oci_factory.web import Web, content
 
@@ -26,8 +26,11 @@ _ADVICE = {
 _PAGE = 100
 
 
-def dispatch(web: Web, settings: Settings, wanted: Dispatch) -> None:
+def dispatch(web: Web, settings: Settings, wanted: Dispatch) -> Run:
     """Ask for a run.
+
+    Returns:
+        The run; without a number where GitHub does not tell it, as its own server for enterprises may not.
 
     Raises:
         ApplicationError: as `Web.request` does.
@@ -38,14 +41,16 @@ def dispatch(web: Web, settings: Settings, wanted: Dispatch) -> None:
         'upload': True,
         'external_ref_id': wanted.external_ref_id,
     }
-    url = f'{_workflow(settings)}/dispatches'
-    web.request('POST', url, _ADVICE, json={'ref': 'main', 'inputs': inputs}, headers=_HEADERS)
+    body = {'ref': 'main', 'inputs': inputs, 'return_run_details': True}
+    response = web.request('POST', f'{_workflow(settings)}/dispatches', _ADVICE, json=body, headers=_HEADERS)
+    told = content(response) if response.content else {}
+    return Run(int(told.get('workflow_run_id') or 0), str(told.get('html_url') or ''))
 
 
-def was_dispatched(
+def find(
     web: Web, settings: Settings, wanted: Dispatch, since: datetime.datetime, alive: Callable[[], None]
-) -> bool:
-    """Whether there is a run of a dispatch: `Image.yaml` names a step of its first job by the external reference.
+) -> Run | None:
+    """The run of a dispatch: `Image.yaml` names a step of its first job by the external reference.
 
     Args:
         web: client of GitHub.
@@ -60,22 +65,41 @@ def was_dispatched(
     """
     waiting = False
     for run in _runs(web, settings, since):
+        # By its title, which `Image.yaml` makes of the image's name, most runs are another image's.
+        title = str(run.get('display_title') or '').split(' - ')
+        if len(title) == 3 and title[1] != wanted.image:
+            continue
         alive()
-        url = f'{settings.github}/repos/{settings.repository}/actions/runs/{run["id"]}/jobs'
+        url = f'{_actions(settings)}/runs/{run["id"]}/jobs'
         jobs = content(web.get(url, _ADVICE, params={'per_page': _PAGE}, headers=_HEADERS))['jobs']
         steps = [step['name'] for job in jobs for step in job.get('steps') or []]
         if wanted.external_ref_id in steps:
-            return True
+            return Run(int(run['id']), str(run.get('html_url') or ''))
         # GitHub's own first step comes alone at first.
-        unknown = run.get('status') != 'completed' and len(steps) < 2
-        waiting = waiting or (unknown and wanted.image in str(run.get('display_title', wanted.image)).split())
+        waiting = waiting or (run.get('status') != 'completed' and len(steps) < 2)
     if waiting:
         raise ApplicationError(
             f'a run for {wanted.image} waits for a machine, and may be the one asked for before',
             type='RunNotStarted',
             next_retry_delay=START_DELAY,
         )
-    return False
+    return None
+
+
+def conclusion(web: Web, settings: Settings, run: Run) -> str | None:
+    """How a run ended, in GitHub's words (`success`, `failure`, `cancelled`, ...); empty while it goes on.
+
+    Returns:
+        None if there is no such run.
+
+    Raises:
+        ApplicationError: as `Web.request` does.
+    """
+    response = web.find(f'{_actions(settings)}/runs/{run.id}', _ADVICE, headers=_HEADERS)
+    if response is None:
+        return None
+    found = content(response)
+    return str(found.get('conclusion') or 'unknown') if found.get('status') == 'completed' else ''
 
 
 def _runs(web: Web, settings: Settings, since: datetime.datetime) -> Iterator[dict[str, Any]]:
@@ -92,5 +116,9 @@ def _runs(web: Web, settings: Settings, since: datetime.datetime) -> Iterator[di
             return
 
 
+def _actions(settings: Settings) -> str:
+    return f'{settings.github}/repos/{settings.repository}/actions'
+
+
 def _workflow(settings: Settings) -> str:
-    return f'{settings.github}/repos/{settings.repository}/actions/workflows/Image.yaml'
+    return f'{_actions(settings)}/workflows/Image.yaml'

@@ -12,12 +12,15 @@ with workflow.unsafe.imports_passed_through():
     from oci_factory import activities, channels, options, plan, trigger
     from oci_factory.model import Dispatch, ImageOrder, ImagePlan, ImageReport
 
+SUCCESS = 'success'
+"""GitHub's conclusion of a run that has done all it should."""
+
 
 # What no release file or metadata of any oddity should bring about, but a mistake in the plan could, fails this one
 # image; Temporal would try the same decision again for ever.
 @workflow.defn(failure_exception_types=[ArithmeticError, AttributeError, LookupError, TypeError, ValueError])
 class RebuildImage:
-    """Decides what to rebuild of an image, and has GitHub do it."""
+    """Decides what to rebuild of an image, has GitHub do it, and waits for the end of that."""
 
     @workflow.run
     async def run(self, order: ImageOrder) -> ImageReport:
@@ -36,16 +39,25 @@ class RebuildImage:
                 return report
             # The same for every attempt. People find the workflow by it, from GitHub's page of the run.
             reference = workflow.info().workflow_id
-            dispatch = Dispatch(order.image, trigger.dump(planned.uploads), reference)
+            since = workflow.info().workflow_start_time
+            dispatch = Dispatch(order.image, trigger.dump(planned.uploads), reference, since)
             report = dataclasses.replace(report, external_ref_id=reference)
             if order.dry_run:
                 return dataclasses.replace(report, trigger=dispatch.trigger)
-            await workflow.execute_activity(activities.dispatch_rebuild, dispatch, **options.DISPATCH)
-            return dataclasses.replace(report, dispatched=True)
+            run = await workflow.execute_activity(activities.dispatch_rebuild, dispatch, **options.DISPATCH)
+            report = dataclasses.replace(report, dispatched=True, run_url=run.url)
+            run = await workflow.execute_activity(activities.follow_run, args=[dispatch, run], **options.FOLLOW)
+            report = dataclasses.replace(report, run_url=run.url, conclusion=run.conclusion)
+            if run.conclusion != SUCCESS:
+                report = dataclasses.replace(report, error=f'the run ended with {run.conclusion}: {run.url}')
+            return report
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            return dataclasses.replace(report, error=sentence(error))
+            why = _sentence(error)
+            # Whoever reads it wants to go there.
+            where = f': {report.run_url}' if report.run_url not in why else ''
+            return dataclasses.replace(report, error=f'{why}{where}')
 
 
 async def _plan(image: str, release: str) -> ImagePlan:
@@ -64,7 +76,7 @@ async def _plan(image: str, release: str) -> ImagePlan:
     return plan.plan_rebuild(releases, metadata, tags, workflow.now(), release=release)
 
 
-def sentence(error: ActivityError) -> str:
+def _sentence(error: ActivityError) -> str:
     """What failed, and why."""
     cause = error.cause
     return f'{error.activity_type}: {cause.message if isinstance(cause, FailureError) else cause}'

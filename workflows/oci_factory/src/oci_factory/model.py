@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +94,9 @@ class ImageReport:
         external_ref_id: names the run at GitHub; empty if there is nothing to rebuild.
         dispatched: whether GitHub has accepted it.
         trigger: in a dry run, the YAML that would have been sent; empty otherwise.
-        error: why the image could not be dealt with; empty if it could.
+        error: why the image could not be dealt with, or how its run ended that did not succeed; empty if all is well.
+        run_url: the page of the run at GitHub.
+        conclusion: how that ended, in GitHub's words; empty if it was not followed to its end.
     """
 
     image: str
@@ -103,6 +106,8 @@ class ImageReport:
     dispatched: bool = False
     trigger: str = ''
     error: str = ''
+    run_url: str = ''
+    conclusion: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +135,25 @@ class Dispatch:
         image: its name.
         trigger: YAML, as the OCI Factory keeps it in an image's `image.yaml`.
         external_ref_id: the same at every attempt, and no other dispatch's.
+        since: when it was first thought of: no run of an earlier time is this one's.
     """
 
     image: str
     trigger: str
     external_ref_id: str
+    since: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run at GitHub.
+
+    Attributes:
+        id: its number; 0 if it is not known yet.
+        url: its page; empty if it is not known yet.
+        conclusion: how it ended, in GitHub's words; empty until it has.
+    """
+
+    id: int
+    url: str
+    conclusion: str = ''

@@ -25,3 +25,14 @@ DISPATCH: dict[str, Any] = {
         initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5), maximum_attempts=30
     ),
 }
+
+# Each look at a run that goes on is an attempt, so these are not counted. GitHub ends a job after six hours; a run of
+# several jobs that wait for machines takes longer, and one that waits for a person's approval for ever.
+FOLLOW: dict[str, Any] = {
+    'start_to_close_timeout': timedelta(minutes=5),
+    'heartbeat_timeout': timedelta(minutes=1),
+    'schedule_to_close_timeout': timedelta(days=1),
+    'retry_policy': RetryPolicy(
+        initial_interval=timedelta(seconds=10), backoff_coefficient=1.5, maximum_interval=timedelta(minutes=5)
+    ),
+}

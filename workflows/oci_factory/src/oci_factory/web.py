@@ -12,13 +12,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 TIMEOUT = httpx.Timeout(30, connect=10)
 """Seconds; shorter than the activities' heartbeat timeout."""
 
 _LIMIT_DELAY = 60
-"""Seconds to stay away where a service that is busy does not say for how long; GitHub asks for a minute."""
+"""Seconds to stay away where a service that is busy does not say for how long; GitHub asks for a minute, and for longer
+each time that it says so again."""
+
+_LONGEST_DELAY = 3600
+"""Seconds; GitHub's limits are those of an hour."""
 
 
 @functools.cache
@@ -142,7 +147,9 @@ def _delay(response: httpx.Response) -> int | None:
     if headers.get('x-ratelimit-remaining', '0') == '0' and reset.isdigit():
         return max(1, int(reset) - int(time.time()) + 1)
     if response.status_code == 429 or re.search('rate limit', response.text, re.IGNORECASE):
-        return _LIMIT_DELAY
+        # GitHub wants clients that are refused again to stay away for longer each time.
+        attempt = activity.info().attempt if activity.in_activity() else 1
+        return min(_LIMIT_DELAY * 2 ** min(attempt - 1, 10), _LONGEST_DELAY)
     return None
 
 
