@@ -22,6 +22,7 @@ def server(serving: Server) -> Server:
     """The stand-ins, faultless and with nothing recorded."""
     serving.stand_ins.faults.clear()
     serving.stand_ins.github.forget()
+    serving.stand_ins.notified.forget()
     return serving
 
 

@@ -67,6 +67,7 @@ def test_everything_released_on_a_release_is_rebuilt(simulation: Simulation, env
     assert {one.id for one in children} == {f'event-1-{image}' for image in images}
     for one in simulation.executions:
         assert TOKEN not in one.as_recorded().to_json()
+    assert report.notifications == ()
     # What grows with the number of images is a few events for each.
     assert len(main.history.events) < 12 * len(images) + 20
 

@@ -13,6 +13,7 @@ import generator
 from stand_ins import stores
 from stand_ins.faults import Faults
 from stand_ins.github import GitHub
+from stand_ins.notified import Notified
 from stand_ins.wire import Answer, Request, refuse
 
 
@@ -27,6 +28,7 @@ class StandIns:
     def __init__(self, world: generator.World, token: str) -> None:
         self.world = world
         self.github = GitHub(world, token)
+        self.notified = Notified()
         self.faults = Faults()
 
     def answer(self, request: Request) -> Answer:
@@ -47,6 +49,10 @@ class StandIns:
             return stores.builds(self.world, request, path)
         if service == 'registry' and request.method == 'POST' and path == 'describeImageTags':
             return stores.registry(self.world, request)
+        if service == 'mattermost':
+            return self.notified.mattermost(request, path)
+        if service == 'hook' and request.method == 'POST':
+            return self.notified.hook(request)
         return refuse(404, 'Not Found')
 
     def _control(self, request: Request) -> Answer:
@@ -55,8 +61,11 @@ class StandIns:
                 return Answer(200, 'ready')
             case 'GET', '/_recorded':
                 return Answer(200, self.github.recorded())
+            case 'GET', '/_notified':
+                return Answer(200, self.notified.recorded())
             case 'DELETE', '/_recorded':
                 self.github.forget()
+                self.notified.forget()
             case 'POST', '/_faults':
                 self.faults.add(request.body)
             case 'DELETE', '/_faults':
@@ -107,7 +116,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: what was asked is at /_recorded."""
 
-    do_GET = do_POST = do_DELETE = _handle  # noqa: N815
+    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815
 
 
 class Server:

@@ -14,8 +14,8 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from oci_factory import github, sources
-from oci_factory.model import Dispatch, Run
+from oci_factory import github, notifiers, sources
+from oci_factory.model import Dispatch, Notice, Run
 from oci_factory.settings import Settings
 from oci_factory.web import Web
 
@@ -120,6 +120,29 @@ def follow_run(dispatch: Dispatch, run: Run) -> Run:
             f'the run goes on: {known.url}', type='RunNotEnded', category=ApplicationErrorCategory.BENIGN
         )
     return dataclasses.replace(known, conclusion=ended)
+
+
+@activity.defn
+def list_notifiers() -> list[str]:
+    """The channels that the worker has settings for."""
+    return sorted(notifiers.configured(os.environ))
+
+
+@activity.defn
+def notify(channel: str, notice: Notice, handle: str) -> str:
+    """Tell people, at the start of a rebuild and at its end.
+
+    Args:
+        channel: one of `list_notifiers`.
+        notice: what to tell.
+        handle: what the first call returned; empty at the first one, or if that failed.
+
+    Returns:
+        By which the channel finds again what it has told; empty if it keeps nothing.
+    """
+    info = activity.info()
+    origin = notifiers.Origin(info.workflow_namespace or '', info.workflow_id or '', info.workflow_run_id or '')
+    return notifiers.load(channel, os.environ).tell(notice, origin, handle)
 
 
 def _find(web: Web, settings: Settings, dispatch: Dispatch) -> Run | None:

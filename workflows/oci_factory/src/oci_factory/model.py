@@ -111,6 +111,36 @@ class ImageReport:
 
 
 @dataclasses.dataclass(frozen=True)
+class Notice:
+    """What people are told of a rebuild.
+
+    Attributes:
+        release: the Ubuntu release, or `*`.
+        status: `Triggered`, `Success`, `Failed` or `Cancelled`.
+        rebuilt: names of the images whose rebuild has succeeded.
+        failed: image to why it was not rebuilt; empty string for the rebuild as a whole.
+    """
+
+    release: str
+    status: str
+    rebuilt: tuple[str, ...] = ()
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Notification:
+    """What became of telling people.
+
+    Attributes:
+        channel: `mattermost`, `webhook` or `mail`.
+        lost: why they were not told, or not at the start or the end; empty if they were.
+    """
+
+    channel: str
+    lost: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """The result of a rebuild.
 
@@ -119,12 +149,14 @@ class Report:
         image: the pattern that was asked for.
         dry_run: whether nothing was to be dispatched.
         images: one for each image that was looked at, by name.
+        notifications: one for each channel that the worker has settings for.
     """
 
     release: str
     image: str
     dry_run: bool
     images: tuple[ImageReport, ...]
+    notifications: tuple[Notification, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,3 +36,12 @@ FOLLOW: dict[str, Any] = {
         initial_interval=timedelta(seconds=10), backoff_coefficient=1.5, maximum_interval=timedelta(minutes=5)
     ),
 }
+
+# Nobody waits for a notifier: it is told again soon, or not at all.
+NOTIFY: dict[str, Any] = {
+    'start_to_close_timeout': timedelta(seconds=15),
+    'schedule_to_close_timeout': timedelta(seconds=30),
+    'retry_policy': RetryPolicy(
+        initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=5), maximum_attempts=4
+    ),
+}

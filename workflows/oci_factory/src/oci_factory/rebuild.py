@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from oci_factory import activities, builds, options
     from oci_factory.image import RebuildImage
     from oci_factory.model import ImageOrder, ImageReport, Report
+    from oci_factory.notices import Notices
 
 CONCURRENT_IMAGES = 10
 """How many images are dealt with at a time; what GitHub, registry and object store bear from one client."""
@@ -26,7 +27,8 @@ class RebuildForRelease:
     ) -> Report:
         """Do it.
 
-        An image that cannot be dealt with is reported, and never keeps the others from being rebuilt.
+        An image that cannot be dealt with is reported, and never keeps the others from being rebuilt. People are told
+        of it, except of a dry run.
 
         Args:
             release: the Ubuntu release, like 24.04 (or ubuntu:24.04); `*` for any.
@@ -47,10 +49,23 @@ class RebuildForRelease:
             raise ApplicationError(
                 f'{concurrent} images at a time are none: give a number from 1 up', non_retryable=True
             )
-        names = await workflow.execute_activity(activities.list_released, image, **options.READ)
-        places = asyncio.Semaphore(concurrent)
-        reports = await asyncio.gather(*(_rebuild(ImageOrder(name, version, dry_run), places) for name in names))
-        return Report(version, image, dry_run, tuple(reports))
+        if dry_run:
+            return Report(version, image, dry_run, await _rebuild_all(version, image, True, concurrent))
+        notices = Notices(version)
+        try:
+            reports = await _rebuild_all(version, image, False, concurrent)
+        except (FailureError, asyncio.CancelledError) as error:
+            cancelled = is_cancelled_exception(error)
+            await notices.end('Cancelled' if cancelled else 'Failed', why='' if cancelled else _sentence(error))
+            raise
+        told = await notices.end('Failed' if any(one.error for one in reports) else 'Success', reports)
+        return Report(version, image, dry_run, reports, told)
+
+
+async def _rebuild_all(release: str, image: str, dry_run: bool, concurrent: int) -> tuple[ImageReport, ...]:
+    names = await workflow.execute_activity(activities.list_released, image, **options.READ)
+    places = asyncio.Semaphore(concurrent)
+    return tuple(await asyncio.gather(*(_rebuild(ImageOrder(name, release, dry_run), places) for name in names)))
 
 
 async def _rebuild(order: ImageOrder, places: asyncio.Semaphore) -> ImageReport:
@@ -63,12 +78,12 @@ async def _rebuild(order: ImageOrder, places: asyncio.Semaphore) -> ImageReport:
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
-            return ImageReport(order.image, error=_sentence(error))
+            return ImageReport(order.image, error=f'RebuildImage: {_sentence(error)}')
 
 
-def _sentence(error: FailureError) -> str:
-    """Why the workflow of an image failed: the last cause says it."""
+def _sentence(error: BaseException) -> str:
+    """Why something failed: the last cause says it."""
     cause = error
-    while isinstance(cause.cause, FailureError):
+    while isinstance(cause, FailureError) and cause.cause is not None:
         cause = cause.cause
-    return f'RebuildImage: {cause.message}'
+    return cause.message if isinstance(cause, FailureError) else str(cause)

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 
 from temporalio.exceptions import ApplicationError
 
+WEB_INTERFACE = 'OCI_FACTORY_TEMPORAL_WEB'
+"""The variable with the base URL of Temporal's web interface, to which notifications link."""
+
 _REPOSITORY = 'canonical/oci-factory'
 _TOKEN = re.compile(r'[\x21-\x7e]+')
 
@@ -51,7 +54,7 @@ class Settings:
             if is_url(values[field]) and '@' in values[field].split('/')[2]:
                 raise _wrong(f'{_VARIABLES[field]} has a password in it, which logs would show: leave it out')
         # Tested here since HTTP libraries quote in their errors the headers that they refuse.
-        if not _TOKEN.fullmatch(values['token']):
+        if not is_token(values['token']):
             raise _wrong('GITHUB_TOKEN has characters that no token has: change it')
         for field in _PLACES:
             # Paths are appended to them. A lone slash is a directory.
@@ -72,6 +75,11 @@ _PLACES = ('releases', 'builds', 'registry', 'github')
 def is_url(address: str) -> bool:
     """Whether an address is a URL rather than a directory."""
     return address.startswith(('http://', 'https://'))
+
+
+def is_token(text: str) -> bool:
+    """Whether a text can stand in an HTTP header as a token."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def _wrong(sentence: str) -> ApplicationError:

@@ -27,7 +27,7 @@ _LONGEST_DELAY = 3600
 
 
 @functools.cache
-def _authorities() -> ssl.SSLContext:
+def authorities() -> ssl.SSLContext:
     """Who is trusted; reading them takes longer than most of the requests."""
     return httpx.create_ssl_context()
 
@@ -37,12 +37,14 @@ class Web:
 
     Args:
         token: sent as a bearer token; never part of an error.
+        timeout: of each request.
+        secret_path: whether the URLs' paths are secrets, as those of webhooks are; errors then name the host only.
     """
 
-    def __init__(self, token: str = '') -> None:
-        self._token = token
+    def __init__(self, token: str = '', *, timeout: httpx.Timeout = TIMEOUT, secret_path: bool = False) -> None:
+        self._token, self._secret_path = token, secret_path
         headers = {'Authorization': f'Bearer {token}'} if token else {}
-        self._client = httpx.Client(timeout=TIMEOUT, headers=headers, verify=_authorities())
+        self._client = httpx.Client(timeout=timeout, headers=headers, verify=authorities())
 
     def __enter__(self) -> Web:
         return self
@@ -81,17 +83,14 @@ class Web:
             # Not quoted: what is wrong with a URL may be the password in it.
             raise ApplicationError('one of the URLs in the settings is invalid', non_retryable=True) from None
         except httpx.HTTPError as error:
-            where = f'{method} {error.request.url.host}{error.request.url.path}'
+            where = self._where(error.request)
             # The libraries' own messages and causes stay out of the workflow's history: they quote what was sent.
             raise ApplicationError(f'{where}: no answer ({type(error).__name__})', type='NoAnswer') from None
 
     def _checked(self, response: httpx.Response, advice: Mapping[int, str]) -> httpx.Response:
         if response.is_success:
             return response
-        request = response.request
-        sentence = (
-            f'{request.method} {request.url.host}{request.url.path}: {response.status_code}{self._said(response)}'
-        )
+        sentence = f'{self._where(response.request)}: {response.status_code}{self._said(response)}'
         delay = _delay(response)
         if delay is not None:
             raise ApplicationError(
@@ -103,6 +102,10 @@ class Web:
             raise ApplicationError(sentence, type='ServerError')
         hint = advice.get(response.status_code, '')
         raise ApplicationError(f'{sentence}; {hint}' if hint else sentence, type='Refused', non_retryable=True)
+
+    def _where(self, request: httpx.Request) -> str:
+        path = '' if self._secret_path else request.url.path
+        return f'{request.method} {request.url.host}{path}'
 
     def _said(self, response: httpx.Response) -> str:
         """The service's own words, short and without the token."""

@@ -1,0 +1,117 @@
+"""Which channels there are to tell people by, and what all of them say."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Protocol
+from urllib.parse import quote
+
+import httpx
+from temporalio.exceptions import ApplicationError
+
+from oci_factory.model import Notice
+
+TIMEOUT = httpx.Timeout(5)
+"""Seconds for each step of a request; several fit into an attempt."""
+
+LISTED = 20
+"""Failed images that are told one by one; the result of the workflow has all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """The workflow that tells.
+
+    Attributes:
+        namespace: Temporal's.
+        workflow: its identifier.
+        run: of this run.
+    """
+
+    namespace: str
+    workflow: str
+    run: str
+
+    def link(self, web: str) -> str:
+        """Its page in Temporal's web interface.
+
+        Args:
+            web: base URL of the interface; without one there is no page.
+        """
+        if not web:
+            return ''
+        namespace, workflow, run = (quote(part, safe='') for part in (self.namespace, self.workflow, self.run))
+        return f'{web.rstrip("/")}/namespaces/{namespace}/workflows/{workflow}/{run}/history'
+
+
+class Notifier(Protocol):
+    """A channel."""
+
+    def tell(self, notice: Notice, origin: Origin, handle: str, /) -> str:
+        """Tell.
+
+        Args:
+            notice: what.
+            origin: whose it is.
+            handle: what this returned when the same rebuild was told of before; empty otherwise.
+
+        Returns:
+            By which it can be found again; empty if not at all.
+
+        Raises:
+            ApplicationError: when it could not.
+        """
+        ...
+
+
+def configured(environ: Mapping[str, str]) -> Mapping[str, Callable[[Mapping[str, str]], Notifier]]:
+    """The channels of which at least one variable is set, by name."""
+    # Not at the top: they import what is here.
+    from oci_factory import mail, mattermost, webhook
+
+    known = {'mail': mail, 'mattermost': mattermost, 'webhook': webhook}
+    return {
+        name: module.load
+        for name, module in known.items()
+        if any(environ.get(variable, '').strip() for variable in module.VARIABLES)
+    }
+
+
+def load(name: str, environ: Mapping[str, str]) -> Notifier:
+    """A channel, ready to tell.
+
+    Raises:
+        ApplicationError: not to be retried: its settings are incomplete or wrong.
+    """
+    loaders = configured(environ)
+    if name not in loaders:
+        raise ApplicationError(
+            f'{name} has no settings any more: give them to all workers', type='WrongSetting', non_retryable=True
+        )
+    return loaders[name](environ)
+
+
+def required(environ: Mapping[str, str], *names: str) -> list[str]:
+    """The values of variables that belong together.
+
+    Raises:
+        ApplicationError: not to be retried: one is missing.
+    """
+    values = [environ.get(name, '').strip() for name in names]
+    for name, value in zip(names, values, strict=True):
+        if not value:
+            raise wrong(f'{name} is not set, but others of its kind are: give it to the worker')
+    return values
+
+
+def wrong(sentence: str) -> ApplicationError:
+    """A failure by what an operator has set."""
+    return ApplicationError(sentence, type='WrongSetting', non_retryable=True)
+
+
+def failures(notice: Notice) -> list[str]:
+    """A line for each failed image, up to a number."""
+    lines = [f'{image}: {why}' if image else why for image, why in sorted(notice.failed.items())]
+    more = len(lines) - LISTED
+    return [*lines[:LISTED], *([f'and {more} more'] if more > 0 else [])]
