@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import development
 import generator
 import pytest
 from served import SEED, TOKEN
@@ -29,14 +30,7 @@ def server(serving: Server) -> Server:
 @pytest.fixture
 def environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The stand-ins, known to the activities."""
-    values = {
-        'OCI_FACTORY_RELEASES': f'{server.url}/github',
-        'OCI_FACTORY_BUILDS': f'{server.url}/builds',
-        'OCI_FACTORY_REGISTRY': f'{server.url}/registry',
-        'OCI_FACTORY_GITHUB': f'{server.url}/github',
-        'GITHUB_TOKEN': TOKEN,
-    }
-    for name, value in values.items():
+    for name, value in development.environment(server.url, TOKEN).items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv('OCI_FACTORY_REPOSITORY', raising=False)
     return server

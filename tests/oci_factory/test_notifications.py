@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
+import development
 import pytest
 import trustme
 from acting import fail, failure, run
@@ -19,7 +20,6 @@ from oci_factory import activities, notifiers, web
 from oci_factory.model import Notice, Notification, Report
 from simulation import Failed, Simulation
 from smtp import PASSWORD, USER, MailServer
-from stand_ins import notified
 from stand_ins.server import Server
 from test_secrets import everything
 
@@ -31,9 +31,9 @@ WEB = 'https://web.temporal.example/'
 
 @pytest.fixture
 def mattermost(environment: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    monkeypatch.setenv('MATTERMOST_SERVER', f'{environment.url}/mattermost')
-    monkeypatch.setenv('MATTERMOST_TOKEN', notified.TOKEN)
-    monkeypatch.setenv('MATTERMOST_CHANNEL_ID', notified.CHANNEL)
+    for name, value in development.channels(environment.url).items():
+        if name.startswith('MATTERMOST'):
+            monkeypatch.setenv(name, value)
     monkeypatch.setenv('OCI_FACTORY_TEMPORAL_WEB', WEB)
     return environment
 

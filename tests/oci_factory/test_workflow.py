@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import concurrent.futures
 import contextlib
 import datetime
-import shutil
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
+import development
 import expected
 import generator
 import pytest
 import trigger_schema
 import yaml
-from decorated import ACTIVITIES, WORKFLOWS
+from decorated import WORKFLOWS
 from oci_factory.model import ImageReport, Report
 from served import SEED, TOKEN
 from stand_ins.server import Server
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle, WorkflowHistory
-from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Replayer
 
 pytestmark = [
     pytest.mark.lab,
@@ -32,7 +30,6 @@ pytestmark = [
     pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning'),
 ]
 
-QUEUE = 'oci-factory'
 WORLD = generator.make(SEED)
 
 
@@ -48,7 +45,7 @@ class Temporal:
     async def _start(self, *args: object) -> WorkflowHandle[Any, Report]:
         # By name, as people and schedules start it.
         return await self._client.start_workflow(
-            'RebuildForRelease', args=args, id=f'test-{uuid.uuid4()}', task_queue=QUEUE, result_type=Report
+            'RebuildForRelease', args=args, id=f'test-{uuid.uuid4()}', task_queue=development.QUEUE, result_type=Report
         )
 
     def start(self, *args: object) -> WorkflowHandle[Any, Report]:
@@ -64,30 +61,16 @@ class Temporal:
         return self.wait(run())
 
 
-@contextlib.asynccontextmanager
-async def serve(program: str) -> AsyncIterator[Client]:
-    """A server and a worker."""
-    async with await WorkflowEnvironment.start_local(dev_server_existing_path=program) as server:
-        with concurrent.futures.ThreadPoolExecutor(20) as threads:
-            async with Worker(
-                server.client,
-                task_queue=QUEUE,
-                workflows=WORKFLOWS,
-                activities=ACTIVITIES,
-                activity_executor=threads,
-            ):
-                yield server.client
-
-
 @pytest.fixture(scope='module')
 def temporal() -> Iterator[Temporal]:
-    program = shutil.which('temporal')
-    if program is None:
-        pytest.fail('there is no program temporal on the PATH: put the folder there into which the lab has built it')
+    try:
+        program = development.program()
+    except LookupError as error:
+        pytest.fail(str(error))
     with asyncio.Runner() as runner:
         # The runner's loop goes on between the tests, and the worker with it, whenever one of them waits.
         stack = contextlib.AsyncExitStack()
-        client = runner.run(stack.enter_async_context(serve(program)))
+        client = runner.run(stack.enter_async_context(development.serve(program)))
         yield Temporal(runner, client)
         runner.run(stack.aclose())
 

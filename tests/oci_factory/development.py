@@ -1,0 +1,75 @@
+"""Temporal's development server with a worker, and the real environment of the activities."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Mapping
+
+from decorated import ACTIVITIES, WORKFLOWS
+from stand_ins import notified
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+QUEUE = 'oci-factory'
+
+
+def program() -> str:
+    """The server's program.
+
+    Raises:
+        LookupError: when it is not there.
+    """
+    found = shutil.which('temporal')
+    if found is None:
+        raise LookupError(
+            'there is no program temporal on the PATH: put the folder there into which the lab has built it'
+        )
+    return found
+
+
+@contextlib.asynccontextmanager
+async def serve(path: str) -> AsyncIterator[Client]:
+    """A server and a worker.
+
+    Args:
+        path: of the server's program.
+    """
+    async with await WorkflowEnvironment.start_local(dev_server_existing_path=path) as server:
+        with concurrent.futures.ThreadPoolExecutor(20) as threads:
+            async with Worker(
+                server.client,
+                task_queue=QUEUE,
+                workflows=WORKFLOWS,
+                activities=ACTIVITIES,
+                activity_executor=threads,
+            ):
+                yield server.client
+
+
+def environment(url: str, token: str) -> Mapping[str, str]:
+    """What the activities need to work on stand-ins.
+
+    Args:
+        url: of the stand-ins.
+        token: the one that GitHub accepts.
+    """
+    return {
+        'OCI_FACTORY_RELEASES': f'{url}/github',
+        'OCI_FACTORY_BUILDS': f'{url}/builds',
+        'OCI_FACTORY_REGISTRY': f'{url}/registry',
+        'OCI_FACTORY_GITHUB': f'{url}/github',
+        'GITHUB_TOKEN': token,
+    }
+
+
+def channels(url: str) -> Mapping[str, str]:
+    """What makes Mattermost and a webhook be told, which are stand-ins."""
+    return {
+        'MATTERMOST_SERVER': f'{url}/mattermost',
+        'MATTERMOST_TOKEN': notified.TOKEN,
+        'MATTERMOST_CHANNEL_ID': notified.CHANNEL,
+        'OCI_FACTORY_WEBHOOK_URL': f'{url}/hook',
+    }

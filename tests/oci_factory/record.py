@@ -1,0 +1,144 @@
+"""Records the histories that `test_replay.py` replays: `python record.py simulated|server`.
+
+`simulated` needs nothing: the SDK decides, `simulation.py` writes. `server` runs the same on Temporal's development
+server, whose program `temporal` must be on the PATH, and takes some minutes. Each leaves its histories in a folder of
+its name, in the place of those that were there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import development
+import generator
+from decorated import ACTIVITIES, WORKFLOWS
+from served import SEED, TOKEN
+from simulation import Failed, Simulation
+from stand_ins.server import Server, StandIns
+from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
+
+FOLDER = pathlib.Path(__file__).parent / 'histories'
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """A rebuild, and what goes wrong meanwhile.
+
+    Attributes:
+        name: of the workflow.
+        arguments: likewise.
+        faults: of the stand-ins.
+    """
+
+    name: str
+    arguments: tuple[Any, ...]
+    faults: tuple[dict[str, Any], ...] = ()
+
+
+_GOING = {'status': 'in_progress', 'conclusion': None}
+SCENARIOS = (
+    Scenario('done', ('24.04', 'v*'), ({'status': 200, 'match': '/runs/1', 'times': 2, 'body': _GOING},)),
+    Scenario('dry', ('*', 'm*', True)),
+    Scenario(
+        'troubled',
+        ('24.04', 'p*', False, 2),
+        (
+            {'status': 422, 'match': 'dispatches', 'image': 'postgres', 'times': None},
+            {'status': 403, 'match': 'contents', 'image': 'parca', 'times': None},
+            {'status': 502, 'match': 'dispatches', 'image': 'python', 'after_recording': True},
+            {'status': 200, 'match': '/runs/1', 'body': {'status': 'completed', 'conclusion': 'failure'}},
+            {'status': 500, 'match': 'mattermost', 'times': None},
+        ),
+    ),
+    Scenario('unlisted', ('24.04',), ({'status': 401, 'match': 'contents'},)),
+)
+
+
+def arrange(server: Server, scenario: Scenario) -> None:
+    """Have the stand-ins as a scenario wants them."""
+    server.stand_ins.faults.clear()
+    server.stand_ins.github.forget()
+    server.stand_ins.notified.forget()
+    server.stand_ins.faults.add([dict(fault) for fault in scenario.faults])
+
+
+def simulated(server: Server) -> Iterable[WorkflowHistory]:
+    """The histories by simulation."""
+    for scenario in SCENARIOS:
+        arrange(server, scenario)
+        simulation = Simulation(WORKFLOWS, ACTIVITIES)
+        try:
+            simulation.run('RebuildForRelease', *scenario.arguments, workflow_id=scenario.name)
+        except Failed as error:
+            print(f'{scenario.name}: {error}')
+        yield from (one.as_recorded() for one in simulation.executions)
+
+
+def served(server: Server) -> Iterable[WorkflowHistory]:
+    """The histories of a server."""
+    return asyncio.run(_served(server))
+
+
+async def _served(server: Server) -> list[WorkflowHistory]:
+    found = []
+    async with development.serve(development.program()) as client:
+        for scenario in SCENARIOS:
+            arrange(server, scenario)
+            found += await _histories(client, scenario)
+    return found
+
+
+async def _histories(client: Client, scenario: Scenario) -> list[WorkflowHistory]:
+    handle = await client.start_workflow(
+        'RebuildForRelease', args=scenario.arguments, id=scenario.name, task_queue=development.QUEUE
+    )
+    try:
+        await handle.result()
+    except WorkflowFailureError as error:
+        print(f'{scenario.name}: {error.cause}')
+    main = await handle.fetch_history()
+    children = [
+        event.child_workflow_execution_started_event_attributes.workflow_execution.workflow_id
+        for event in main.events
+        if event.HasField('child_workflow_execution_started_event_attributes')
+    ]
+    return [main, *[await client.get_workflow_handle(name).fetch_history() for name in children]]
+
+
+SOURCES: dict[str, Callable[[Server], Iterable[WorkflowHistory]]] = {'simulated': simulated, 'server': served}
+
+
+def _cleaned(part: Any) -> Any:
+    """Without what tells of the machine, and what no decision depends on: where the code was, and who ran it."""
+    if isinstance(part, dict):
+        return {key: _cleaned(value) for key, value in part.items() if key not in ('stackTrace', 'identity')}
+    return [_cleaned(one) for one in part] if isinstance(part, list) else part
+
+
+def main() -> None:
+    """Record."""
+    if len(sys.argv) != 2 or sys.argv[1] not in SOURCES:
+        sys.exit('usage: python record.py simulated|server')
+    folder = FOLDER / sys.argv[1]
+    with Server(StandIns(generator.make(SEED), TOKEN)) as server:
+        os.environ.update({**development.environment(server.url, TOKEN), **development.channels(server.url)})
+        histories = list(SOURCES[sys.argv[1]](server))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for history in histories:
+        # A line for each event, so that a change shows what has changed.
+        events = ',\n'.join(json.dumps(_cleaned(event)) for event in json.loads(history.to_json())['events'])
+        (folder / f'{history.workflow_id}.json').write_text(f'{{"events": [\n{events}\n]}}\n')
+    print(f'{len(histories)} histories in {folder}')
+
+
+if __name__ == '__main__':
+    main()
