@@ -238,3 +238,19 @@ def test_given_suites_when_postgresql_allows_too_few_connections_then_blocked_sa
     for one in suites:
         _ask_again(juju, one)
     suite.wait_active(juju)
+
+
+def test_given_suites_when_their_roles_may_have_fewer_connections_then_they_are_told_within_seconds(juju, suites):
+    roles = [one.store(juju)['user'] for one in suites]
+
+    def limit(connections: int) -> None:
+        sql(juju, 'postgres', ';'.join(f'ALTER ROLE "{role}" CONNECTION LIMIT {connections}' for role in roles))
+
+    limit(27)
+    try:
+        for one in suites:
+            sentence = 'blocked: units x roles x connections is 1 x 4 x (5 + 2) = 28, PostgreSQL allows 27'
+            suite.wait_status(juju, one.server, sentence, timeout=30)
+    finally:
+        limit(-1)
+    suite.wait_active(juju)
