@@ -28,16 +28,22 @@ _AS_ELSEWHERE = {
 """Options of that charm, with its defaults: code that reads them takes it for granted that they are set."""
 
 
-def compose(config: Config, frontend: Frontend, given: Mapping[str, str]) -> dict[str, str]:
-    """All variables: other charms' defaults, then what the operator gives, then what the charm itself knows.
+def compose(config: Config, frontend: Frontend, given: Mapping[str, str], proxies: Mapping[str, str]) -> dict[str, str]:
+    """All variables: defaults and the model's proxies, then what the operator gives, then what the charm itself knows.
 
     Args:
         config: the options.
         frontend: where the server answers.
         given: the operator's own variables.
+        proxies: the model's, by the names of variables.
     """
     defaults = {f'{prefix}{name}': value for prefix in _PREFIXES for name, value in _AS_ELSEWHERE.items()}
-    return {**defaults, **given, **_own(config, frontend)}
+    # Some programs look for one spelling, some for the other: an operator's own replaces both.
+    spellings = [(name, name.lower(), value) for name, value in proxies.items()]
+    models = {
+        name: value for upper, lower, value in spellings if not {upper, lower} & given.keys() for name in (upper, lower)
+    }
+    return {**defaults, **models, **given, **_own(config, frontend)}
 
 
 def _own(config: Config, frontend: Frontend) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
+from collections.abc import Mapping
 
 import ops
 from temporal_charms import host_info
@@ -87,6 +89,12 @@ class Code:
         return cls(True, Prepared.load(text) if text else Prepared())
 
 
+def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """The model's `juju-http-proxy` and its like, by the names under which programs look for them."""
+    names = ('HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY')
+    return {name: value for name in names if (value := environ.get(f'JUJU_CHARM_{name}', '').strip())}
+
+
 @dataclasses.dataclass(frozen=True)
 class Facts:
     """Everything the planner decides from.
@@ -94,6 +102,7 @@ class Facts:
     Attributes:
         app: this application's name.
         leader: whether this unit speaks for it.
+        proxies: the model's, by the names of variables; their URLs may hold passwords.
     """
 
     app: str
@@ -103,6 +112,7 @@ class Facts:
     workflows: Resource
     variables: Variables
     secrets: Secrets
+    proxies: Mapping[str, str]
     code: Code
 
     @property
@@ -128,6 +138,7 @@ class Facts:
             server=Server.load(charm.model, config.host),
             workflows=Resource.load(charm.model, 'workflows-file'),
             variables=Variables.load(Resource.load(charm.model, 'env-file').path, app),
+            proxies=_proxies(os.environ),
             secrets=Secrets.load(charm.model, config.secrets, app, secrets, anew=anew),
             code=Code.load(charm.unit.get_container(CONTAINER)),
         )

@@ -12,6 +12,8 @@ from loader.layout import HEALTH_PORT
 
 _LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 
+_INDEX = re.compile(r'https?://[A-Za-z0-9._:\[\]-]+(/[^\s@]*)?')
+
 _LOWEST_PORT = 1024
 """The workflow code's user may not listen on lower ones."""
 
@@ -45,6 +47,7 @@ class Config:
         workflows: `supported-workflows`, split; empty for all.
         activities: `supported-activities`, split; empty for all.
         file_name: `workflows-file-name`.
+        index: `index-url`.
         secrets: `environment-secrets`, as it is.
         log_level: `log-level`, in lower case.
         prometheus_port: `prometheus-port`; 0 for none.
@@ -58,6 +61,7 @@ class Config:
     workflows: tuple[str, ...]
     activities: tuple[str, ...]
     file_name: str
+    index: str
     secrets: str
     log_level: str
     prometheus_port: int
@@ -89,6 +93,11 @@ class Config:
             problem = f'no namespace: juju config {app} namespace=NAME'
         elif text['host'] and not address(text['host']):
             problem = f'host must be HOST:PORT, not {text["host"][:60]}'
+        elif text['index-url'] and not _INDEX.fullmatch(text['index-url']):
+            problem = (
+                'index-url must be an http or https URL without user and password (these go into a secret, as '
+                f'PIP_INDEX_URL): juju config {app} --reset index-url'
+            )
         elif log_level not in _LEVELS:
             problem = f'log-level must be one of {", ".join(_LEVELS)}: juju config {app} log-level=info'
         elif port and (not _LOWEST_PORT <= port < 65536 or port == HEALTH_PORT):
@@ -103,6 +112,7 @@ class Config:
             workflows=_names(text['supported-workflows']),
             activities=_names(text['supported-activities']),
             file_name=text['workflows-file-name'],
+            index=text['index-url'],
             secrets=text['environment-secrets'],
             log_level=log_level,
             prometheus_port=port,

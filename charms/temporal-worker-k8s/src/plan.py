@@ -160,16 +160,16 @@ def make(facts: Facts) -> Plan:
     unmet = first_unmet(CONDITIONS, facts)
     ready_for_code = first_unmet(_BEFORE_CODE, facts) is None
     files = _files(facts) if ready_for_code else ()
-    key = preparation_key(facts)
+    key, prepared = preparation_key(facts), facts.code.prepared
     return Plan(
         unmet=unmet,
         stop=must_stop(CONDITIONS, facts),
         files=files,
-        prepare=key if files and facts.code.prepared.key != key else '',
+        prepare=key if files and (prepared.key != key or prepared.passing) else '',
         layer=_layer(facts, files) if files and unmet is None else {},
         databag=_databag(facts),
         request=host_info.Request(facts.config.namespace).dump(),
-        wakes=facts.secrets.comes,
+        wakes=facts.secrets.comes or prepared.passing,
     )
 
 
@@ -183,7 +183,7 @@ def _databag(facts: Facts) -> dict[str, str]:
 def preparation_key(facts: Facts) -> str:
     """Identifies everything on which the result of preparing the code depends; tells nothing of the variables in it."""
     config = facts.config
-    parts = [facts.workflows.key, config.file_name, config.workflows, config.activities]
+    parts = [facts.workflows.key, config.file_name, config.workflows, config.activities, config.index, facts.proxies]
     variables = json.dumps(sorted(facts.given.items()))
     return hashlib.sha256(f'{parts}{variables}'.encode()).hexdigest()[:16]
 
@@ -194,6 +194,7 @@ def _settings(facts: Facts) -> layout.Settings:
     return layout.Settings(
         code=facts.workflows.key,
         file_name=config.file_name,
+        index=config.index,
         workflows=config.workflows,
         activities=config.activities,
         address=frontend.address,
@@ -217,7 +218,12 @@ def _files(facts: Facts) -> tuple[File, ...]:
     return (
         *loader,
         File(layout.SETTINGS, _settings(facts).dump(), restarts=True),
-        File(layout.ENVIRONMENT, json.dumps(compose(facts.config, frontend, facts.given)), 0o600, restarts=True),
+        File(
+            layout.ENVIRONMENT,
+            json.dumps(compose(facts.config, frontend, facts.given, facts.proxies)),
+            0o600,
+            restarts=True,
+        ),
     )
 
 

@@ -37,6 +37,7 @@ class Settings:
     Attributes:
         code: identifies the content of `workflows-file`.
         file_name: `workflows-file-name`.
+        index: URL of the index that has what the archive lacks; empty for none.
         workflows: `supported-workflows`, split; empty for all.
         activities: `supported-activities`, split; empty for all.
         address: the server, as HOST:PORT.
@@ -51,6 +52,7 @@ class Settings:
 
     code: str
     file_name: str
+    index: str
     workflows: tuple[str, ...]
     activities: tuple[str, ...]
     address: str
@@ -83,12 +85,14 @@ class Prepared:
         problem: why it cannot run, a sentence for the operator; empty if it can.
         workflows: names of what it would run.
         activities: likewise.
+        passing: whether the problem may pass by itself, so that preparing is worth another try.
     """
 
     key: str = ''
     problem: str = ''
     workflows: tuple[str, ...] = ()
     activities: tuple[str, ...] = ()
+    passing: bool = False
 
     def dump(self) -> str:
         """As the file's content."""
@@ -98,4 +102,4 @@ class Prepared:
     def load(cls, text: str) -> Prepared:
         """The reverse of `dump`."""
         data = json.loads(text)
-        return cls(data['key'], data['problem'], tuple(data['workflows']), tuple(data['activities']))
+        return cls(**{**data, 'workflows': tuple(data['workflows']), 'activities': tuple(data['activities'])})

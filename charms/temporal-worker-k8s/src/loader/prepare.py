@@ -5,6 +5,7 @@ What came of it stands in `layout.PREPARED` afterwards, success or not: that fil
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -12,7 +13,7 @@ import pathlib
 import subprocess
 import sys
 
-from loader import layout, wheels
+from loader import installing, layout, wheels
 from loader.wheels import CodeProblem
 
 _IMPORT = 120
@@ -54,7 +55,7 @@ def install(wanted: layout.Settings) -> tuple[str, pathlib.Path]:
     unpacked = folder / 'wheels'
     found = wheels.unpack(folder / 'workflows-file', unpacked)
     main = wheels.main_wheel(found, wanted.file_name)
-    wheels.install(main, unpacked, environment)
+    installing.install(main, unpacked, environment, index=wanted.index, variables=environment_variables())
     name = wheels.distribution(main)
     done.write_text(json.dumps([name, wanted.file_name]))
     return name, environment
@@ -84,7 +85,7 @@ def _look_inside(environment: pathlib.Path, distribution: str) -> layout.Prepare
         raise CodeProblem(f'workflows-file cannot be imported: its import has not ended after {_IMPORT} s') from None
     try:
         return layout.Prepared.load(result.stdout.splitlines()[-1])
-    except (IndexError, ValueError, KeyError):
+    except (IndexError, ValueError, KeyError, TypeError):
         last = (result.stderr.strip().splitlines() or ['no message'])[-1]
         raise CodeProblem(f'workflows-file cannot be imported: {last}') from None
 
@@ -118,8 +119,8 @@ def main() -> None:
         distribution, environment = install(wanted)
         found = _look_inside(environment, distribution)
     except CodeProblem as problem:
-        found = layout.Prepared(problem=str(problem))
-    result = layout.Prepared(key, presentable(found.problem), found.workflows, found.activities)
+        found = layout.Prepared(problem=str(problem), passing=problem.passing)
+    result = dataclasses.replace(found, key=key, problem=presentable(found.problem))
     target = pathlib.Path(layout.PREPARED)
     scratch = target.with_suffix('.new')
     scratch.write_text(result.dump())

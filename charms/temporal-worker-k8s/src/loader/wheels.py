@@ -1,4 +1,4 @@
-"""Takes `workflows-file` apart and installs it: a wheel, or an archive of wheels with everything they need."""
+"""Takes `workflows-file` apart: a wheel, or an archive of wheels with what they need."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ import email.parser
 import pathlib
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
 import zipfile
 
+REQUIREMENTS = 'requirements.txt'
+"""Kept from an archive: it may tell the hashes of what is to be installed."""
+
 
 class CodeProblem(Exception):
-    """The code cannot run; a sentence for the operator that names the resource or option."""
+    """The code cannot run; a sentence for the operator that names the resource or option.
+
+    Args:
+        sentence: the sentence.
+        passing: whether the same may go well later.
+    """
+
+    def __init__(self, sentence: str, *, passing: bool = False):
+        super().__init__(sentence)
+        self.passing = passing
 
 
 def unpack(archive: pathlib.Path, target: pathlib.Path) -> list[pathlib.Path]:
@@ -27,25 +37,29 @@ def unpack(archive: pathlib.Path, target: pathlib.Path) -> list[pathlib.Path]:
         # In this order: to zipfile, a tar that ends with a wheel is that wheel.
         if tarfile.is_tarfile(archive):
             with tarfile.open(archive) as file:
-                members = [member for member in file.getmembers() if member.isfile() and member.name.endswith('.whl')]
+                members = [member for member in file.getmembers() if member.isfile() and _is_wanted(member.name)]
                 contents = [(member.name, _content(file, member)) for member in members]
         elif zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as file:
                 if any(name.endswith('.dist-info/WHEEL') for name in file.namelist()):
                     return [_copy_wheel(archive, target)]
-                contents = [(name, file.read(name)) for name in file.namelist() if name.endswith('.whl')]
+                contents = [(name, file.read(name)) for name in file.namelist() if _is_wanted(name)]
         else:
             contents = []
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise CodeProblem(f'workflows-file cannot be read ({error}): attach it again') from error
-    if not contents:
+    if not any(name.endswith('.whl') for name, _ in contents):
         raise CodeProblem('workflows-file is neither a wheel nor an archive of wheels: attach one')
     for name, content in contents:
-        wheel = target / pathlib.PurePath(name).name
-        wheel.write_bytes(content)
-        if not zipfile.is_zipfile(wheel):
-            raise CodeProblem(f'workflows-file holds {wheel.name}, which is no wheel: attach one')
+        file = target / pathlib.PurePath(name).name
+        file.write_bytes(content)
+        if file.suffix == '.whl' and not zipfile.is_zipfile(file):
+            raise CodeProblem(f'workflows-file holds {file.name}, which is no wheel: attach one')
     return sorted(target.glob('*.whl'))
+
+
+def _is_wanted(name: str) -> bool:
+    return name.endswith('.whl') or pathlib.PurePath(name).name == REQUIREMENTS
 
 
 def _content(file: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -116,25 +130,11 @@ def distribution(wheel: pathlib.Path) -> str:
         return _metadata(file)['Name']
 
 
-def install(wheel: pathlib.Path, wheels: pathlib.Path, environment: pathlib.Path) -> None:
-    """Install a wheel and what it needs from a folder of wheels, on top of what the image has; no index is asked.
-
-    Raises:
-        CodeProblem: when something it needs is neither in the folder nor in the image.
-    """
-    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', '--system-site-packages', environment], check=True)
-    result = subprocess.run(
-        [sys.executable, '-m', 'pip', '--python', environment / 'bin/python', 'install', '--quiet', '--no-index',
-         '--no-cache-dir', '--disable-pip-version-check', '--find-links', wheels, wheel],
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
-    if result.returncode == 0:
-        return
-    errors = [line.removeprefix('ERROR: ') for line in result.stderr.splitlines() if line.startswith('ERROR: ')]
-    for line in errors:
-        if match := re.match(r'No matching distribution found for ([^ ;(]+)', line):
-            raise CodeProblem(f'workflows-file lacks a wheel for {match[1]}: add it to the archive')
-    if 'No module named pip' in result.stderr:
-        raise CodeProblem('temporal-worker-image has no pip: attach an image with Python, pip and temporalio')
-    raise CodeProblem(f'workflows-file cannot be installed: {(errors or result.stderr.splitlines() or ["?"])[0]}')
+def versions(folder: pathlib.Path) -> list[str]:
+    """What a folder of wheels has in one version only, as pip's constraints."""
+    found: dict[str, set[str]] = {}
+    for wheel in sorted(folder.glob('*.whl')):
+        with zipfile.ZipFile(wheel) as file:
+            metadata = _metadata(file)
+        found.setdefault(_normal(metadata['Name']), set()).add(metadata['Version'])
+    return [f'{name}=={version}' for name, there in found.items() if len(there) == 1 for version in there]

@@ -20,11 +20,12 @@ class FakeWorker:
     def __init__(self, disk: pathlib.Path):
         self.health = Health(False, 'the worker to start')
         self.problem = ''
+        self.passing = False
         self._disk = disk
 
     def prepare(self, container: ops.Container, key: str) -> None:
         """Do as the loader would."""
-        world.prepared(self._disk, Prepared(key, self.problem, ('Hello',), ('greet',)))
+        world.prepared(self._disk, Prepared(key, self.problem, ('Hello',), ('greet',), self.passing))
 
 
 @pytest.fixture

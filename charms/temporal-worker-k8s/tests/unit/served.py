@@ -19,7 +19,8 @@ CODE = Code({'Hello': type('Hello', (), {})}, {'greet': lambda: None})
 def settings(**changes: Any) -> Settings:
     """What a test wants to be run."""
     values = {
-        'code': '1', 'file_name': '', 'workflows': (), 'activities': (), 'address': 'h:1', 'tls': False, 'ca': '',
+        'code': '1', 'file_name': '', 'index': '', 'workflows': (), 'activities': (),
+        'address': 'h:1', 'tls': False, 'ca': '',
         'namespace': 'n', 'queues': ('q',), 'limits': {}, 'metrics_port': 0,
         'log_level': 'info',
     }  # fmt: skip

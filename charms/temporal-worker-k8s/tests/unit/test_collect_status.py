@@ -9,6 +9,8 @@ import pytest
 import world
 from ops import testing
 
+import plan
+
 
 @pytest.mark.parametrize(
     ('changes', 'status'),
@@ -73,6 +75,27 @@ from ops import testing
             ops.BlockedStatus(
                 'prometheus-port must be 1024 to 65535 and not 7230, or 0 for none: '
                 'juju config temporal-worker-k8s prometheus-port=9000'
+            ),
+        ),
+        (
+            {'config': {'queue': 'q', 'index-url': 'pypi.org/simple'}},
+            ops.BlockedStatus(
+                'index-url must be an http or https URL without user and password (these go into a secret, as '
+                'PIP_INDEX_URL): juju config temporal-worker-k8s --reset index-url'
+            ),
+        ),
+        (
+            {'config': {'queue': 'q', 'index-url': 'https://me:pw@pypi.org/simple'}},
+            ops.BlockedStatus(
+                'index-url must be an http or https URL without user and password (these go into a secret, as '
+                'PIP_INDEX_URL): juju config temporal-worker-k8s --reset index-url'
+            ),
+        ),
+        (
+            {'config': {'queue': 'q', 'index-url': 'https://pypi.org/a b'}},
+            ops.BlockedStatus(
+                'index-url must be an http or https URL without user and password (these go into a secret, as '
+                'PIP_INDEX_URL): juju config temporal-worker-k8s --reset index-url'
             ),
         ),
         (
@@ -189,6 +212,23 @@ def test_given_code_that_cannot_run_when_mended_then_it_runs(ctx, run, disk, arc
     out = ctx.run(
         ctx.on.upgrade_charm(),
         dataclasses.replace(first, resources=world.resources(other)),
+    )
+
+    assert out.unit_status == ops.WaitingStatus('waiting for the worker to start')
+
+
+def test_given_an_index_that_does_not_answer_then_it_is_asked_again_until_it_does(ctx, run, disk, archive, worker):
+    worker.problem, worker.passing = 'the index does not answer: attach one', True
+    first = run(world.state(disk, archive))
+    container = first.get_container('temporal-worker')
+    assert first.unit_status == ops.BlockedStatus('the index does not answer: attach one')
+    assert set(container.service_statuses) == {plan.WAKER}
+
+    worker.problem, worker.passing = '', False
+    notice = testing.Notice(plan.layout.NOTICE)
+    container = dataclasses.replace(container, notices=[notice])
+    out = ctx.run(
+        ctx.on.pebble_custom_notice(container, notice=notice), dataclasses.replace(first, containers={container})
     )
 
     assert out.unit_status == ops.WaitingStatus('waiting for the worker to start')

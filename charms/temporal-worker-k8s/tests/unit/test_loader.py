@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -70,6 +69,25 @@ def test_given_archives_when_unpacked_then_the_wheels_come_out(tmp_path):
         ['a-1.0-py3-none-any.whl'],
         ['b-1.0-py3-none-any.whl'],
     ]
+
+
+def test_given_an_archive_with_requirements_when_unpacked_then_they_come_out_and_are_no_wheel(tmp_path):
+    requirements = tmp_path / 'requirements.txt'
+    requirements.write_text('x')
+    tar = world.tar(tmp_path / 'x.tar', world.wheel(tmp_path), requirements)
+
+    found = wheels.unpack(tar, tmp_path / 'out')
+
+    assert [wheel.name for wheel in found] == ['hello-1.0-py3-none-any.whl']
+    assert (tmp_path / 'out' / 'requirements.txt').read_text() == 'x'
+
+
+def test_given_wheels_then_those_in_one_version_are_told(tmp_path):
+    for version in ('1.0', '2.0'):
+        world.wheel(tmp_path, 'Some_Lib', version=version)
+    world.wheel(tmp_path, 'An.Other')
+
+    assert wheels.versions(tmp_path) == ['an-other==1.0']
 
 
 def _text(path: pathlib.Path) -> pathlib.Path:
@@ -147,48 +165,6 @@ def test_given_wheels_among_which_none_can_be_told_then_the_option_is_named(tmp_
         wheels.main_wheel([world.wheel(tmp_path, 'a'), world.wheel(tmp_path, 'b')], file_name)
 
     assert str(problem.value) == sentence
-
-
-def test_given_complete_wheels_when_installed_then_they_can_be_imported_without_an_index(tmp_path):
-    folder = tmp_path / 'wheels'
-    folder.mkdir()
-    main = world.wheel(folder, 'main', {'main/__init__.py': 'import lib\nvalue = lib.value'}, requires=('lib',))
-    world.wheel(folder, 'lib', {'lib/__init__.py': 'value = 7'})
-
-    wheels.install(main, folder, tmp_path / 'venv')
-
-    command = [tmp_path / 'venv/bin/python', '-c', 'import main; print(main.value)']
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == '7\n'
-
-
-@pytest.mark.parametrize(
-    ('requires', 'tags', 'sentence'),
-    [
-        (('no-such-lib>=2',), ('py3-none-any',), 'workflows-file lacks a wheel for no-such-lib'),
-        (
-            (),
-            ('cp27-cp27m-win32',),
-            'workflows-file cannot be installed: main-1.0-cp27-cp27m-win32.whl is not a supported',
-        ),
-    ],
-)
-def test_given_wheels_that_cannot_be_installed_then_the_problem_is_named(tmp_path, requires, tags, sentence):
-    main = world.wheel(tmp_path, 'main', requires=requires, tags=tags)
-
-    with pytest.raises(CodeProblem) as problem:
-        wheels.install(main, tmp_path, tmp_path / 'venv')
-
-    assert str(problem.value).startswith(sentence)
-
-
-def test_given_an_image_without_pip_when_installed_then_the_image_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        wheels.subprocess,
-        'run',
-        lambda *_, **__: subprocess.CompletedProcess([], 1, '', f'{sys.executable}: No module named pip'),
-    )
-    with pytest.raises(CodeProblem, match='temporal-worker-image has no pip'):
-        wheels.install(tmp_path / 'x', tmp_path, tmp_path / 'venv')
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ def test_given_installed_code_when_reconciled_again_then_it_is_not_installed_aga
         ({'supported-workflows': 'Hello'}, True),
         ({'supported-activities': 'greet, other'}, True),
         ({'workflows-file-name': 'x.whl'}, True),
+        ({'index-url': 'https://pypi.org/simple'}, True),
         ({'namespace': 'other'}, False),
         ({'queue': 'other'}, False),
         ({'queue': 'q,other'}, False),
@@ -180,6 +181,12 @@ def test_given_limits_then_the_sdk_gets_them_under_its_own_names(run, disk, arch
     }
     assert set(limits) < set(inspect.signature(temporalio.worker.Worker).parameters)
     assert isinstance(limits['max_concurrent_activities'], int)
+
+
+def test_given_an_index_then_the_loader_is_told(run, disk, archive):
+    run(world.state(disk, archive, config={'queue': 'q', 'index-url': 'https://pypi.example:8080/simple/'}))
+
+    assert _settings(disk).index == 'https://pypi.example:8080/simple/'
 
 
 @pytest.mark.parametrize(('config', 'port'), [({}, 9000), ({'prometheus-port': 0}, 0)])

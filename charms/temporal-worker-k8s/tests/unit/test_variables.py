@@ -272,6 +272,23 @@ def test_given_variables_of_the_operator_then_they_replace_defaults_and_not_what
     assert (found['TWC_HOST'], found['TWC_SENTRY_DSN']) == ('temporal-k8s.m.svc.cluster.local:7233', 'x')
 
 
+def test_given_proxies_of_the_model_then_the_code_gets_them_unless_the_operator_has_others(
+    ctx, run, disk, archive, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('JUJU_CHARM_HTTP_PROXY', 'http://proxy:3128')
+    monkeypatch.setenv('JUJU_CHARM_HTTPS_PROXY', f'http://me:{VALUE}@proxy:3128')
+    monkeypatch.setenv('JUJU_CHARM_NO_PROXY', '')
+    env = tmp_path / 'x.env'
+    env.write_text('http_proxy=http://other:1\n')
+
+    out = run(world.state(disk, archive, resources=world.resources(archive, env)))
+
+    found = {name: value for name, value in _environment(disk).items() if name.lower().endswith('_proxy')}
+    secure = f'http://me:{VALUE}@proxy:3128'
+    assert found == {'http_proxy': 'http://other:1', 'HTTPS_PROXY': secure, 'https_proxy': secure}
+    assert VALUE not in f'{out.get_container("temporal-worker").plan.to_yaml()} {ctx.exec_history}'
+
+
 @pytest.mark.parametrize(
     ('text', 'values'),
     [

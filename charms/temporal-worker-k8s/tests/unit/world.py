@@ -22,18 +22,25 @@ def wheel(
     files: dict[str, str] | None = None,
     requires: tuple[str, ...] = (),
     tags: tuple[str, ...] = ('py3-none-any',),
+    version: str = '1.0',
 ) -> pathlib.Path:
     """A wheel with these files."""
-    info = f'{name}-1.0.dist-info'
+    info = f'{name}-{version}.dist-info'
     content = {
         **(files or {f'{name}/__init__.py': ''}),
         f'{info}/METADATA': '\n'.join(
-            ['Metadata-Version: 2.1', f'Name: {name}', 'Version: 1.0', *(f'Requires-Dist: {r}' for r in requires), '']
+            [
+                'Metadata-Version: 2.1',
+                f'Name: {name}',
+                f'Version: {version}',
+                *(f'Requires-Dist: {r}' for r in requires),
+                '',
+            ]
         ),
         f'{info}/WHEEL': '\n'.join(['Wheel-Version: 1.0', 'Root-Is-Purelib: true', *(f'Tag: {t}' for t in tags), '']),
     }
     content[f'{info}/RECORD'] = '\n'.join(f'{path},,' for path in [*content, f'{info}/RECORD'])
-    path = folder / f'{name.replace("-", "_")}-1.0-{tags[0]}.whl'
+    path = folder / f'{name.replace("-", "_")}-{version}-{tags[0]}.whl'
     with zipfile.ZipFile(path, 'w') as archive:
         for path_inside, text in content.items():
             archive.writestr(path_inside, text)
