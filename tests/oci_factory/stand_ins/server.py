@@ -47,6 +47,10 @@ class StandIns:
             return self.github.answer(request, path)
         if service == 'builds' and request.method == 'GET':
             return stores.builds(self.world, request, path)
+        if service == 'private' and request.method == 'GET':
+            return stores.private(self.world, request, path)
+        if service == 'identity' and request.method == 'POST':
+            return stores.identity(request, path)
         if service == 'registry' and request.method == 'POST' and path == 'describeImageTags':
             return stores.registry(self.world, request)
         if service == 'mattermost':

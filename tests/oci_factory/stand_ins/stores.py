@@ -51,3 +51,29 @@ def registry(world: generator.World, request: Request) -> Answer:
     if end < len(tags):
         answer['nextToken'] = base64.b64encode(str(end).encode()).decode()
     return Answer(200, answer)
+
+
+TOKEN = 'swift-token-which-nobody-may-see'
+PASSWORD = 'keystone-password-which-nobody-may-see'
+
+
+def private(world: generator.World, request: Request, path: str) -> Answer:
+    """The same container, closed to those who do not say who they are."""
+    if request.headers.get('x-auth-token') != TOKEN:
+        return Answer(401, '<html><h1>Unauthorized</h1></html>')
+    return builds(world, request, path)
+
+
+def identity(request: Request, path: str) -> Answer:
+    """OpenStack's Keystone: a token for the password of `factory` in the project `rocks`."""
+    if path != 'v3/auth/tokens':
+        return refuse(404, 'Not Found')
+    auth = request.body['auth']
+    domain = {'name': 'Default'}
+    user = {'name': 'factory', 'domain': domain, 'password': PASSWORD}
+    wanted = {'identity': {'methods': ['password'], 'password': {'user': user}}}
+    wanted['scope'] = {'project': {'name': 'rocks', 'domain': domain}}
+    if auth != wanted:
+        return Answer(401, {'error': {'code': 401, 'title': 'Unauthorized', 'message': 'The request requires auth'}})
+    token = {'methods': ['password'], 'expires_at': '2090-01-01T00:00:00.000000Z', 'catalog': []}
+    return Answer(201, {'token': token}, {'X-Subject-Token': TOKEN})

@@ -12,7 +12,49 @@ WEB_INTERFACE = 'OCI_FACTORY_TEMPORAL_WEB'
 """The variable with the base URL of Temporal's web interface, to which notifications link."""
 
 _REPOSITORY = 'canonical/oci-factory'
+_CONTAINER = 'oci-factory'
 _TOKEN = re.compile(r'[\x21-\x7e]+')
+
+
+@dataclasses.dataclass(frozen=True)
+class Keystone:
+    """As whom to ask for build metadata that are not public, by the names that OpenStack's clients have for it.
+
+    Attributes:
+        url: `OS_AUTH_URL`.
+        user: `OS_USERNAME`.
+        password: `OS_PASSWORD`.
+        project: `OS_PROJECT_NAME`.
+        user_domain: `OS_USER_DOMAIN_NAME`, else `Default`.
+        project_domain: `OS_PROJECT_DOMAIN_NAME`, else `Default`.
+    """
+
+    url: str
+    user: str
+    password: str = dataclasses.field(repr=False)
+    project: str
+    user_domain: str
+    project_domain: str
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Keystone | None:
+        """Read and check the variables; None if there is no `OS_AUTH_URL`.
+
+        Raises:
+            ApplicationError: not to be retried: a variable is missing or cannot be right; the sentence names it.
+        """
+        url = environ.get('OS_AUTH_URL', '').strip()
+        if not url:
+            return None
+        if not is_url(url) or '@' in url.split('/')[2]:
+            raise _wrong('OS_AUTH_URL is no http(s) URL, or has a password in it: change it')
+        values = []
+        for name in ('OS_USERNAME', 'OS_PASSWORD', 'OS_PROJECT_NAME'):
+            values.append(environ.get(name, '').strip())
+            if not values[-1]:
+                raise _wrong(f'{name} is not set, but OS_AUTH_URL is: give it to the worker')
+        domains = [environ.get(f'OS_{kind}_DOMAIN_NAME', '').strip() or 'Default' for kind in ('USER', 'PROJECT')]
+        return cls(url, *values, *domains)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +63,13 @@ class Settings:
 
     Attributes:
         releases: `OCI_FACTORY_RELEASES`: a directory, or the base URL of GitHub's API (or of one like it).
-        builds: `OCI_FACTORY_BUILDS`: a directory, or the URL of an object store's container.
+        builds: `OCI_FACTORY_BUILDS`: a directory, or the URL of an object store's container; without it, the container
+            `oci-factory` at `OS_STORAGE_URL`.
         registry: `OCI_FACTORY_REGISTRY`: base URL of the registry's gallery.
         github: `OCI_FACTORY_GITHUB`: base URL of GitHub's API.
         repository: `OCI_FACTORY_REPOSITORY`: OWNER/NAME of the OCI Factory.
         token: `GITHUB_TOKEN`; may read the repository and run its workflows.
+        keystone: as whom to ask for the builds; None if they are public.
     """
 
     releases: str
@@ -34,6 +78,7 @@ class Settings:
     github: str
     repository: str
     token: str = dataclasses.field(repr=False)
+    keystone: Keystone | None = None
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:
@@ -45,6 +90,8 @@ class Settings:
         values = {}
         for field, name in _VARIABLES.items():
             values[field] = environ.get(name, '').strip()
+            if field == 'builds' and not values[field] and environ.get('OS_STORAGE_URL', '').strip():
+                values[field] = f'{environ["OS_STORAGE_URL"].strip().rstrip("/")}/{_CONTAINER}'
             if not values[field]:
                 raise _wrong(f'{name} is not set: give it to the worker')
         for field in ('registry', 'github'):
@@ -59,7 +106,11 @@ class Settings:
         for field in _PLACES:
             # Paths are appended to them. A lone slash is a directory.
             values[field] = values[field].rstrip('/') or '/'
-        return cls(**values, repository=environ.get('OCI_FACTORY_REPOSITORY', '').strip() or _REPOSITORY)
+        return cls(
+            **values,
+            repository=environ.get('OCI_FACTORY_REPOSITORY', '').strip() or _REPOSITORY,
+            keystone=Keystone.load(environ),
+        )
 
 
 _VARIABLES = {

@@ -90,18 +90,13 @@ class Web:
     def _checked(self, response: httpx.Response, advice: Mapping[int, str]) -> httpx.Response:
         if response.is_success:
             return response
-        sentence = f'{self._where(response.request)}: {response.status_code}{self._said(response)}'
-        delay = _delay(response)
-        if delay is not None:
-            raise ApplicationError(
-                f'{sentence}; again in {delay} s',
-                type='RateLimited',
-                next_retry_delay=datetime.timedelta(seconds=delay),
-            )
-        if response.status_code >= 500:
-            raise ApplicationError(sentence, type='ServerError')
-        hint = advice.get(response.status_code, '')
-        raise ApplicationError(f'{sentence}; {hint}' if hint else sentence, type='Refused', non_retryable=True)
+        raise refused(
+            f'{self._where(response.request)}: {response.status_code}{self._said(response)}',
+            response.status_code,
+            response.headers,
+            response.text,
+            advice,
+        )
 
     def _where(self, request: httpx.Request) -> str:
         path = '' if self._secret_path else request.url.path
@@ -134,22 +129,46 @@ def content(response: httpx.Response) -> Any:
         raise ApplicationError(f'{url.host}{url.path}: the answer is no JSON', type='NoAnswer') from None
 
 
-def _delay(response: httpx.Response) -> int | None:
+def refused(
+    sentence: str, status: int, headers: Mapping[str, str], text: str, advice: Mapping[int, str]
+) -> ApplicationError:
+    """What Temporal is to make of an answer that is no success.
+
+    Args:
+        sentence: what was asked, and what was answered.
+        status: of the answer.
+        headers: of the answer, of whatever case they are asked for.
+        text: of the answer.
+        advice: what to do about an answer that will not change by itself, by status.
+    """
+    delay = _delay(status, headers, text)
+    if delay is not None:
+        return ApplicationError(
+            f'{sentence}; again in {delay} s',
+            type='RateLimited',
+            next_retry_delay=datetime.timedelta(seconds=delay),
+        )
+    if status >= 500:
+        return ApplicationError(sentence, type='ServerError')
+    hint = advice.get(status, '')
+    return ApplicationError(f'{sentence}; {hint}' if hint else sentence, type='Refused', non_retryable=True)
+
+
+def _delay(status: int, headers: Mapping[str, str], text: str) -> int | None:
     """Seconds for which a rate limit asks to stay away; None if the answer is none.
 
     GitHub answers 403 or 429, with Retry-After, or with no requests remaining and the time of the next ones. It sends
-    that time with every answer, a refusal for lack of rights included.
+    that time with every answer, a refusal for lack of rights included. Swift answers 429 or 498.
     """
-    if response.status_code not in (403, 429):
+    if status not in (403, 429, 498):
         return None
-    headers = response.headers
     after = _seconds(headers.get('retry-after', ''))
     if after is not None:
         return max(1, after)
     reset = headers.get('x-ratelimit-reset', '')
     if headers.get('x-ratelimit-remaining', '0') == '0' and reset.isdigit():
         return max(1, int(reset) - int(time.time()) + 1)
-    if response.status_code == 429 or re.search('rate limit', response.text, re.IGNORECASE):
+    if status != 403 or re.search('rate limit', text, re.IGNORECASE):
         # GitHub wants clients that are refused again to stay away for longer each time.
         attempt = activity.info().attempt if activity.in_activity() else 1
         return min(_LIMIT_DELAY * 2 ** min(attempt - 1, 10), _LONGEST_DELAY)
