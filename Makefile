@@ -39,6 +39,7 @@ test: lint unit stateful up pack images-previous
 	@$(on) $(tox) run -q -e integration
 
 soak: export HYPOTHESIS_PROFILE = soak
+soak: export WORKFLOW_MARKS = lab
 soak: lint unit up pack images-previous
 	@$(tox) run -q -e stateful -- -m ''
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab -- -m ''; fi

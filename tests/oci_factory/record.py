@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime
 import json
 import os
 import pathlib
@@ -21,7 +22,7 @@ import development
 import generator
 from decorated import ACTIVITIES, WORKFLOWS
 from served import SEED, TOKEN
-from simulation import Failed, Simulation
+from simulation import Cancelled, Failed, Simulation
 from stand_ins.server import Server, StandIns
 from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
 
@@ -36,11 +37,13 @@ class Scenario:
         name: of the workflow.
         arguments: likewise.
         faults: of the stand-ins.
+        cancel_after: seconds after which somebody asks to cancel it; None for nobody.
     """
 
     name: str
     arguments: tuple[Any, ...]
     faults: tuple[dict[str, Any], ...] = ()
+    cancel_after: float | None = None
 
 
 _GOING = {'status': 'in_progress', 'conclusion': None}
@@ -57,6 +60,12 @@ SCENARIOS = (
             {'status': 200, 'match': '/runs/1', 'body': {'status': 'completed', 'conclusion': 'failure'}},
             {'status': 500, 'match': 'mattermost', 'times': None},
         ),
+    ),
+    Scenario(
+        'cancelled',
+        ('24.04', 'k*', False, 1),
+        ({'status': 200, 'match': '/runs/1', 'times': None, 'body': _GOING},),
+        cancel_after=60,
     ),
     Scenario('unlisted', ('24.04',), ({'status': 401, 'match': 'contents'},)),
 )
@@ -76,9 +85,10 @@ def simulated(server: Server) -> Iterable[WorkflowHistory]:
         arrange(server, scenario)
         simulation = Simulation(WORKFLOWS, ACTIVITIES)
         try:
-            simulation.run('RebuildForRelease', *scenario.arguments, workflow_id=scenario.name)
-        except Failed as error:
-            print(f'{scenario.name}: {error}')
+            limit = None if scenario.cancel_after is None else datetime.timedelta(seconds=scenario.cancel_after)
+            simulation.run('RebuildForRelease', *scenario.arguments, workflow_id=scenario.name, cancel_after=limit)
+        except (Failed, Cancelled) as error:
+            print(f'{scenario.name}: {error!r}')
         yield from (one.as_recorded() for one in simulation.executions)
 
 
@@ -92,14 +102,18 @@ async def _served(server: Server) -> list[WorkflowHistory]:
     async with development.serve(development.program()) as client:
         for scenario in SCENARIOS:
             arrange(server, scenario)
-            found += await _histories(client, scenario)
+            found += await histories(client, scenario)
     return found
 
 
-async def _histories(client: Client, scenario: Scenario) -> list[WorkflowHistory]:
+async def histories(client: Client, scenario: Scenario) -> list[WorkflowHistory]:
+    """The histories of a scenario, of the rebuild and then of its images."""
     handle = await client.start_workflow(
         'RebuildForRelease', args=scenario.arguments, id=scenario.name, task_queue=development.QUEUE
     )
+    if scenario.cancel_after is not None:
+        await asyncio.sleep(scenario.cancel_after)
+        await handle.cancel()
     try:
         await handle.result()
     except WorkflowFailureError as error:
@@ -130,14 +144,14 @@ def main() -> None:
     folder = FOLDER / sys.argv[1]
     with Server(StandIns(generator.make(SEED), TOKEN)) as server:
         os.environ.update({**development.environment(server.url, TOKEN), **development.channels(server.url)})
-        histories = list(SOURCES[sys.argv[1]](server))
+        found = list(SOURCES[sys.argv[1]](server))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for history in histories:
+    for history in found:
         # A line for each event, so that a change shows what has changed.
         events = ',\n'.join(json.dumps(_cleaned(event)) for event in json.loads(history.to_json())['events'])
         (folder / f'{history.workflow_id}.json').write_text(f'{{"events": [\n{events}\n]}}\n')
-    print(f'{len(histories)} histories in {folder}')
+    print(f'{len(found)} histories in {folder}')
 
 
 if __name__ == '__main__':

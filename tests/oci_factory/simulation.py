@@ -1,13 +1,12 @@
 """Runs workflows without a server, in a time of its own, and writes the history that a server would have written.
 
 The SDK's own workflow instances decide; activities are called as a worker would call them, and retried as their policy
-says. What is here of the server is as much as this package's workflows use: activities, timers, children. Whether the
-histories are what a server writes is seen by the SDK's replayer, which takes them for such (`test_replay.py`).
+says. What is here of the server is as much as this package's workflows use: activities, children, cancellation. Whether
+the histories are what a server writes is seen by the SDK's replayer, which takes them for such (`test_replay.py`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import datetime
 import heapq
@@ -16,27 +15,29 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from execution import QUEUE, Execution, begin
 from google.protobuf.duration_pb2 import Duration
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import ActivityType, Payloads, WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.failure.v1 import ActivityFailureInfo, ChildWorkflowExecutionFailureInfo, Failure
-from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.failure.v1 import (
+    ActivityFailureInfo,
+    CanceledFailureInfo,
+    ChildWorkflowExecutionFailureInfo,
+    Failure,
+)
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.sdk.v1 import WorkflowTaskCompletedMetadata
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_commands import ScheduleActivity, StartChildWorkflowExecution, WorkflowCommand
-from temporalio.client import WorkflowHistory
-from temporalio.common import Priority, RetryPolicy, TypedSearchAttributes
+from temporalio.common import RetryPolicy
 from temporalio.converter import DefaultFailureConverter, DefaultPayloadConverter
 from temporalio.testing import ActivityEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner
-from temporalio.worker._workflow_instance import WorkflowInstanceDetails
 
 DURATION = datetime.timedelta(seconds=1)
 """Of an attempt of an activity."""
 
-QUEUE = 'oci-factory'
+_CANCELLED = Failure(message='cancelled', canceled_failure_info=CanceledFailureInfo())
 _CHECKED = (1, 2, 3)
 """The SDK's flags by which a replay compares the types of what is done with those in the history."""
 
@@ -45,37 +46,8 @@ class Failed(Exception):
     """A workflow ended with a failure; its message, and those of what caused it."""
 
 
-@dataclasses.dataclass
-class Execution:
-    """A run of a workflow.
-
-    Attributes:
-        id: of the workflow.
-        type: its name.
-        run_id: of this run.
-        started: when.
-        history: the events so far.
-        result: once it has ended well.
-        failure: once it has ended otherwise.
-    """
-
-    id: str
-    type: str
-    run_id: str
-    started: datetime.datetime
-    instance: Any
-    closed: Callable[[], None]
-    history: History = dataclasses.field(default_factory=History)
-    result: Payloads | None = None
-    failure: Failure | None = None
-
-    def types(self) -> list[str]:
-        """The history's types of events, as EVENT_TYPE_..., without the prefix."""
-        return [EventType.Name(event.event_type).removeprefix('EVENT_TYPE_') for event in self.history.events]
-
-    def as_recorded(self) -> WorkflowHistory:
-        """For the replayer."""
-        return WorkflowHistory(self.id, list(self.history.events))
+class Cancelled(Exception):
+    """A workflow ended since it was asked to."""
 
 
 class Simulation:
@@ -98,23 +70,39 @@ class Simulation:
         self.attempts: list[tuple[str, int]] = []
         self._workflows = {one.name: one for one in map(workflow._Definition.must_from_class, workflows)}
         self._activities = {one.name: one for one in map(activity._Definition.must_from_callable, activities)}
-        self._runner = UnsandboxedWorkflowRunner()
         self._converter, self._failures = DefaultPayloadConverter(), DefaultFailureConverter()
         self._agenda: list[tuple[datetime.datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
         # Fixed, so that recording anew changes no more of a recorded history than what has changed.
         self._run_ids = (uuid.UUID(int=number) for number in itertools.count(1))
 
-    def run(self, name: str, *args: object, workflow_id: str = 'wf') -> Any:
+    def run(
+        self,
+        name: str,
+        *args: object,
+        workflow_id: str = 'wf',
+        cancel_after: datetime.timedelta | None = None,
+    ) -> Any:
         """Run a workflow to its end.
+
+        Args:
+            name: of the workflow.
+            args: of the workflow.
+            workflow_id: its identifier.
+            cancel_after: when somebody asks to cancel it; None for nobody.
 
         Raises:
             Failed: when it fails.
+            Cancelled: when it ends since it was asked to.
         """
         main = self._start(name, workflow_id, self._converter.to_payloads(args), lambda: None)
-        while main.result is None and main.failure is None:
+        if cancel_after is not None:
+            self._at(cancel_after, lambda: self._cancel(main))
+        while not main.over:
             self.now, _, act = heapq.heappop(self._agenda)
             act()
+        if main.cancelled:
+            raise Cancelled
         if main.failure is not None:
             raise Failed(' <- '.join(_messages(main.failure)))
         definition = self._workflows[name]
@@ -134,46 +122,7 @@ class Simulation:
         parent: Execution | None = None,
     ) -> Execution:
         definition, run_id = self._workflows[name], str(next(self._run_ids))
-        info = workflow.Info(
-            attempt=1,
-            continued_run_id=None,
-            cron_schedule=None,
-            execution_timeout=None,
-            first_execution_run_id=run_id,
-            headers={},
-            namespace='default',
-            original_execution_run_id=run_id,
-            parent=workflow.ParentInfo('default', parent.run_id, parent.id) if parent else None,
-            root=None,
-            priority=Priority.default,
-            raw_memo={},
-            retry_policy=None,
-            run_id=run_id,
-            run_timeout=None,
-            search_attributes={},
-            start_time=self.now,
-            task_queue=QUEUE,
-            task_timeout=datetime.timedelta(seconds=10),
-            typed_search_attributes=TypedSearchAttributes.empty,
-            workflow_id=workflow_id,
-            workflow_start_time=self.now,
-            workflow_type=name,
-        )
-        details = WorkflowInstanceDetails(
-            payload_converter_factory=DefaultPayloadConverter,
-            failure_converter_class=DefaultFailureConverter,
-            interceptor_classes=[],
-            defn=definition,
-            info=info,
-            randomness_seed=0,
-            extern_functions={},
-            disable_eager_activity_execution=False,
-            worker_level_failure_exception_types=[],
-            patch_activation_callback=None,
-            last_completion_result=Payloads(),
-            last_failure=None,
-        )
-        one = Execution(workflow_id, name, run_id, self.now, asyncio.run(self._instance(details)), closed)
+        one = begin(definition, workflow_id, run_id, self.now, closed, parent)
         self.executions.append(one)
         started = self._event(
             one,
@@ -194,78 +143,115 @@ class Simulation:
                 WorkflowExecution(workflow_id=parent.id, run_id=parent.run_id)
             )
         job = WorkflowActivationJob()
-        begin = job.initialize_workflow
-        begin.workflow_type, begin.workflow_id, begin.attempt = name, workflow_id, 1
-        begin.arguments.extend(payloads)
-        begin.start_time.FromDatetime(self.now)
+        first = job.initialize_workflow
+        first.workflow_type, first.workflow_id, first.attempt = name, workflow_id, 1
+        first.arguments.extend(payloads)
+        first.start_time.FromDatetime(self.now)
         self._at(datetime.timedelta(0), lambda: self._task(one, job))
         return one
 
-    async def _instance(self, details: WorkflowInstanceDetails) -> Any:
-        # It looks for a running loop when it is made, and is one itself afterwards.
-        return self._runner.create_instance(details)
-
     def _event(self, one: Execution, kind: str, **attributes: Any) -> HistoryEvent:
-        fields: dict[str, Any] = {f'{kind.lower()}_event_attributes': attributes}
-        event = HistoryEvent(
-            event_id=len(one.history.events) + 1, event_type=EventType.Value(f'EVENT_TYPE_{kind}'), **fields
-        )
-        event.event_time.FromDatetime(self.now)
-        one.history.events.append(event)
-        return one.history.events[-1]
+        return one.event(self.now, kind, **attributes)
 
     def _task(self, one: Execution, job: WorkflowActivationJob) -> None:
         """A workflow task: what happened goes in, what is to be done comes out."""
-        if one.result is not None or one.failure is not None:
+        if one.over:
             return
         scheduled = self._event(one, 'WORKFLOW_TASK_SCHEDULED', task_queue=TaskQueue(name=QUEUE), attempt=1)
         started = self._event(one, 'WORKFLOW_TASK_STARTED', scheduled_event_id=scheduled.event_id)
-        activation = WorkflowActivation(run_id=one.run_id, history_length=started.event_id, jobs=[job])
-        activation.timestamp.FromDatetime(self.now)
-        completion = one.instance.activate(activation)
-        if completion.HasField('failed'):
-            raise AssertionError(f'the task of {one.type} failed: {completion.failed.failure}')
-        done = self._event(
-            one,
-            'WORKFLOW_TASK_COMPLETED',
-            scheduled_event_id=scheduled.event_id,
-            started_event_id=started.event_id,
-            sdk_metadata=WorkflowTaskCompletedMetadata(core_used_flags=_CHECKED if started.event_id == 3 else ()),
-        )
-        for command in completion.successful.commands:
-            self._obey(one, command, done.event_id)
+        jobs, done = [job], None
+        while jobs:
+            activation = WorkflowActivation(run_id=one.run_id, history_length=started.event_id, jobs=jobs)
+            activation.timestamp.FromDatetime(self.now)
+            completion = one.instance.activate(activation)
+            if completion.HasField('failed'):
+                raise AssertionError(f'the task of {one.type} failed: {completion.failed.failure}')
+            done = done or self._event(
+                one,
+                'WORKFLOW_TASK_COMPLETED',
+                scheduled_event_id=scheduled.event_id,
+                started_event_id=started.event_id,
+                sdk_metadata=WorkflowTaskCompletedMetadata(core_used_flags=_CHECKED if started.event_id == 3 else ()),
+            )
+            # What is cancelled is told so within the same task.
+            jobs = []
+            for command in completion.successful.commands:
+                jobs += self._obey(one, command, done.event_id)
 
-    def _obey(self, one: Execution, command: WorkflowCommand, task: int) -> None:
+    def _obey(self, one: Execution, command: WorkflowCommand, task: int) -> list[WorkflowActivationJob]:
+        """Do as a workflow says; what it is to be told at once comes back."""
         kind = command.WhichOneof('variant')
         if kind == 'schedule_activity':
             self._schedule(one, command.schedule_activity, task)
         elif kind == 'start_child_workflow_execution':
             self._start_child(one, command.start_child_workflow_execution, task)
-        elif kind == 'start_timer':
-            timer = command.start_timer
-            delay = timer.start_to_fire_timeout
-            name = str(timer.seq)
-            event = self._event(
-                one, 'TIMER_STARTED', timer_id=name, start_to_fire_timeout=delay, workflow_task_completed_event_id=task
-            )
-
-            def fire() -> None:
-                self._event(one, 'TIMER_FIRED', timer_id=name, started_event_id=event.event_id)
-                job = WorkflowActivationJob()
-                job.fire_timer.seq = timer.seq
-                self._task(one, job)
-
-            self._at(delay.ToTimedelta(), fire)
-        elif kind == 'complete_workflow_execution':
-            one.result = Payloads(payloads=[command.complete_workflow_execution.result])
-            self._event(one, 'WORKFLOW_EXECUTION_COMPLETED', result=one.result, workflow_task_completed_event_id=task)
-            one.closed()
-        elif kind == 'fail_workflow_execution':
-            one.failure = command.fail_workflow_execution.failure
-            self._event(one, 'WORKFLOW_EXECUTION_FAILED', failure=one.failure, workflow_task_completed_event_id=task)
-            one.closed()
+        elif kind == 'request_cancel_activity':
+            return [self._drop(one, command.request_cancel_activity.seq, task)]
+        elif kind == 'cancel_child_workflow_execution':
+            self._cancel_child(one, one.children[command.cancel_child_workflow_execution.child_workflow_seq], task)
         else:
-            raise AssertionError(f'{kind} is not simulated')
+            if kind == 'complete_workflow_execution':
+                one.result = Payloads(payloads=[command.complete_workflow_execution.result])
+                how: dict[str, Any] = {'kind': 'COMPLETED', 'result': one.result}
+            elif kind == 'fail_workflow_execution':
+                one.failure = command.fail_workflow_execution.failure
+                how = {'kind': 'FAILED', 'failure': one.failure}
+            elif kind == 'cancel_workflow_execution':
+                one.cancelled = True
+                how = {'kind': 'CANCELED'}
+            else:
+                raise AssertionError(f'{kind} is not simulated')
+            self._event(one, f'WORKFLOW_EXECUTION_{how.pop("kind")}', workflow_task_completed_event_id=task, **how)
+            one.closed()
+        return []
+
+    def _cancel(self, one: Execution) -> None:
+        if not one.over:
+            self._event(one, 'WORKFLOW_EXECUTION_CANCEL_REQUESTED')
+            job = WorkflowActivationJob()
+            job.cancel_workflow.reason = ''
+            self._task(one, job)
+
+    def _drop(self, one: Execution, number: int, task: int) -> WorkflowActivationJob:
+        """Cancel an activity; the workflow does not wait for that."""
+        scheduled = one.scheduled[number]
+        self._event(
+            one,
+            'ACTIVITY_TASK_CANCEL_REQUESTED',
+            scheduled_event_id=scheduled.event_id,
+            workflow_task_completed_event_id=task,
+        )
+        one.dropped.add(number)
+        job = WorkflowActivationJob()
+        job.resolve_activity.seq = number
+        failure = job.resolve_activity.result.cancelled.failure
+        failure.CopyFrom(Failure(message='activity error', cause=_CANCELLED))
+        failure.activity_failure_info.CopyFrom(_about(scheduled))
+        return job
+
+    def _cancel_child(self, parent: Execution, child: Execution, task: int) -> None:
+        execution = WorkflowExecution(workflow_id=child.id, run_id=child.run_id)
+        initiated = self._event(
+            parent,
+            'REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED',
+            workflow_task_completed_event_id=task,
+            namespace='default',
+            workflow_execution=execution,
+            child_workflow_only=True,
+        )
+
+        def cancel() -> None:
+            if not parent.over:
+                self._event(
+                    parent,
+                    'EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED',
+                    initiated_event_id=initiated.event_id,
+                    namespace='default',
+                    workflow_execution=execution,
+                )
+            self._cancel(child)
+
+        self._at(datetime.timedelta(0), cancel)
 
     def _schedule(self, one: Execution, wanted: ScheduleActivity, task: int) -> None:
         event = self._event(
@@ -281,12 +267,16 @@ class Simulation:
             retry_policy=wanted.retry_policy,
             workflow_task_completed_event_id=task,
         )
-        self._at(DURATION, lambda: self._attempt(one, wanted, event, 1, self.now))
+        one.scheduled[wanted.seq] = event
+        began = self.now
+        self._at(DURATION, lambda: self._attempt(one, wanted, event, 1, began))
 
     def _attempt(
         self, one: Execution, wanted: ScheduleActivity, scheduled: HistoryEvent, number: int, began: datetime.datetime
     ) -> None:
         """An attempt of an activity ends."""
+        if one.over or wanted.seq in one.dropped:
+            return
         self.attempts.append((wanted.activity_type, number))
         definition = self._activities[wanted.activity_type]
         environment = ActivityEnvironment()
@@ -315,13 +305,7 @@ class Simulation:
                 return
             self._end(one, scheduled, number, 'FAILED', failure=failure)
             result.failed.failure.CopyFrom(Failure(message='activity error', cause=failure))
-            result.failed.failure.activity_failure_info.CopyFrom(
-                ActivityFailureInfo(
-                    scheduled_event_id=scheduled.event_id,
-                    activity_id=wanted.activity_id,
-                    activity_type=ActivityType(name=wanted.activity_type),
-                )
-            )
+            result.failed.failure.activity_failure_info.CopyFrom(_about(scheduled))
         else:
             payloads = self._converter.to_payloads([returned])
             self._end(one, scheduled, number, 'COMPLETED', result=Payloads(payloads=payloads))
@@ -329,8 +313,6 @@ class Simulation:
         self._task(one, job)
 
     def _end(self, one: Execution, scheduled: HistoryEvent, number: int, how: str, **attributes: Any) -> None:
-        if one.result is not None or one.failure is not None:
-            return
         started = self._event(one, 'ACTIVITY_TASK_STARTED', scheduled_event_id=scheduled.event_id, attempt=number)
         self._event(
             one,
@@ -373,7 +355,9 @@ class Simulation:
         def close() -> None:
             self._at(datetime.timedelta(0), lambda: self._child_closed(parent, child, wanted, initiated, started[0]))
 
-        child = self._start(wanted.workflow_type, wanted.workflow_id, wanted.input, close, parent)
+        child = parent.children[wanted.seq] = self._start(
+            wanted.workflow_type, wanted.workflow_id, wanted.input, close, parent
+        )
         execution = WorkflowExecution(workflow_id=child.id, run_id=child.run_id)
         started: list[int] = []
 
@@ -417,11 +401,25 @@ class Simulation:
             failure = job.resolve_child_workflow_execution.result.failed.failure
             failure.CopyFrom(Failure(message='child workflow execution error', cause=child.failure))
             failure.child_workflow_execution_failure_info.CopyFrom(ChildWorkflowExecutionFailureInfo(**common))
+        elif child.cancelled:
+            self._event(parent, 'CHILD_WORKFLOW_EXECUTION_CANCELED', **common)
+            failure = job.resolve_child_workflow_execution.result.cancelled.failure
+            failure.CopyFrom(Failure(message='child workflow execution error', cause=_CANCELLED))
+            failure.child_workflow_execution_failure_info.CopyFrom(ChildWorkflowExecutionFailureInfo(**common))
         else:
             assert child.result is not None
             self._event(parent, 'CHILD_WORKFLOW_EXECUTION_COMPLETED', result=child.result, **common)
             job.resolve_child_workflow_execution.result.completed.result.CopyFrom(child.result.payloads[0])
         self._task(parent, job)
+
+
+def _about(scheduled: HistoryEvent) -> ActivityFailureInfo:
+    attributes = scheduled.activity_task_scheduled_event_attributes
+    return ActivityFailureInfo(
+        scheduled_event_id=scheduled.event_id,
+        activity_id=attributes.activity_id,
+        activity_type=attributes.activity_type,
+    )
 
 
 def _messages(failure: Failure) -> list[str]:

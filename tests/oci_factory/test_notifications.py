@@ -18,7 +18,7 @@ from acting import fail, failure, run
 from decorated import ACTIVITIES, WORKFLOWS
 from oci_factory import activities, notifiers, web
 from oci_factory.model import Notice, Notification, Report
-from simulation import Failed, Simulation
+from simulation import Cancelled, Failed, Simulation
 from smtp import PASSWORD, USER, MailServer
 from stand_ins.server import Server
 from test_secrets import everything
@@ -274,6 +274,18 @@ def test_a_rebuild_that_fails_as_a_whole_is_told(mattermost: Server, simulation:
         simulation.run('RebuildForRelease', '24.04')
     assert attachment(mattermost)['color'] == '#CC0000'
     assert 'give a valid token as GITHUB_TOKEN' in attachment(mattermost)['text']
+
+
+@pytest.mark.parametrize('seconds', [0.5, 2.5, 60])
+def test_a_rebuild_that_is_cancelled_is_told(mattermost: Server, simulation: Simulation, seconds: float) -> None:
+    fail(mattermost, 200, match='/runs/1', body={'status': 'in_progress', 'conclusion': None}, times=None)
+    with pytest.raises(Cancelled):
+        simulation.run('RebuildForRelease', '24.04', 'v*', False, 1, cancel_after=datetime.timedelta(seconds=seconds))
+    assert attachment(mattermost)['color'] == '#CC0000'
+    assert '**Status:** Cancelled' in attachment(mattermost)['text']
+    # The images' workflows have ended with it.
+    assert all(one.cancelled for one in simulation.executions)
+    assert simulation.now - simulation.executions[0].started < datetime.timedelta(seconds=seconds + 10)
 
 
 @pytest.mark.parametrize('status', [0, 401, 429, 500])

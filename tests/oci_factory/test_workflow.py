@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import datetime
 import uuid
 from collections.abc import Coroutine, Iterator
@@ -14,9 +15,11 @@ import development
 import expected
 import generator
 import pytest
+import record
 import trigger_schema
 import yaml
 from decorated import WORKFLOWS
+from oci_factory import schedule
 from oci_factory.model import ImageReport, Report
 from served import SEED, TOKEN
 from stand_ins.server import Server
@@ -39,8 +42,12 @@ class Temporal:
     def __init__(self, runner: asyncio.Runner, client: Client) -> None:
         self._runner, self._client = runner, client
 
-    def wait(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self._runner.run(asyncio.wait_for(work, 120))
+    @property
+    def client(self) -> Client:
+        return self._client
+
+    def wait(self, work: Coroutine[Any, Any, Any], seconds: float = 120) -> Any:
+        return self._runner.run(asyncio.wait_for(work, seconds))
 
     async def _start(self, *args: object) -> WorkflowHandle[Any, Report]:
         # By name, as people and schedules start it.
@@ -228,3 +235,46 @@ def test_it_can_be_cancelled(temporal: Temporal, environment: Server) -> None:
         return (await handle.describe()).status
 
     assert temporal.wait(cancel()) == WorkflowExecutionStatus.CANCELED
+
+
+def test_the_schedule_is_as_wanted_on_a_server_too(temporal: Temporal, environment: Server) -> None:
+    """The server says more of a schedule than it was told, and that is no difference."""
+
+    async def ensure() -> list[str]:
+        said = []
+        wanted = schedule.Wanted(queue=development.QUEUE, release='18.04')
+        for change in (
+            {},
+            {},
+            {'image': 'v*'},
+            {'paused': True},
+            {},
+            {'paused': False},
+            {'offset': datetime.timedelta(0)},
+            {},
+        ):
+            # What is changed stays wanted, except a pause.
+            wanted = dataclasses.replace(wanted, **{'paused': None, **change})
+            said.append(await schedule.ensure(temporal.client, wanted))
+        await temporal.client.get_schedule_handle(schedule.IDENTIFIER).trigger()
+        while True:
+            async for one in temporal.client.list_workflows(f'WorkflowType = "{schedule.WORKFLOW}"'):
+                if one.id.startswith(schedule.IDENTIFIER) and one.status == WorkflowExecutionStatus.COMPLETED:
+                    return [*said, await schedule.remove(temporal.client), await schedule.remove(temporal.client)]
+            await asyncio.sleep(0.5)
+
+    expected_words = ['created', 'unchanged', 'changed', 'changed', 'unchanged', 'changed', 'changed', 'unchanged']
+    assert temporal.wait(ensure()) == [*expected_words, 'removed', 'absent']
+    assert recorded(environment) == {}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize('scenario', record.SCENARIOS, ids=lambda one: one.name)
+def test_what_is_recorded_of_a_server_is_decided_again(
+    temporal: Temporal, environment: Server, monkeypatch: pytest.MonkeyPatch, scenario: record.Scenario
+) -> None:
+    for name, value in development.channels(environment.url).items():
+        monkeypatch.setenv(name, value)
+    record.arrange(environment, scenario)
+    for history in temporal.wait(record.histories(temporal.client, scenario), 600):
+        temporal.wait(Replayer(workflows=WORKFLOWS).replay_workflow(history))
