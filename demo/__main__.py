@@ -171,8 +171,12 @@ class Story:
         table(('image', 'tracks and risks', 'rebuild', 'reference at GitHub'), rows)
         looked, noted = len(report['images']), sum(len(image['notes']) for image in report['images'])
         print(f'\n{looked} images were looked at; {noted} remarks on odd or expired ones are in the result.')
-        reference = next((image['external_ref_id'] for image in report['images'] if image['external_ref_id']), '')
-        workflow = reference.rsplit('-', 1)[0]
+        references = (
+            image['external_ref_id'].removesuffix(f'-{image["image"]}')
+            for image in report['images']
+            if image['external_ref_id']
+        )
+        workflow = next(references, '')
         print(
             '\nTo look further:\n'
             f'  eval "$(make -s env)"; juju switch {self.model}; juju status\n'
