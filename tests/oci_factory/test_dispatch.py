@@ -96,13 +96,19 @@ def test_runs_of_an_earlier_time_are_somebody_elses(environment: Server) -> None
 def test_a_run_that_has_not_started_is_waited_for(environment: Server) -> None:
     """It has no steps yet by which it could be told whose it is."""
     run(activities.dispatch_rebuild, DISPATCH)
-    for steps in ([], [{'name': 'Set up job'}]):
+    for attempt, steps, minutes in ((2, [], 1), (3, [{'name': 'Set up job'}], 2), (20, [], 10)):
         fail(environment, 200, match='/jobs', body={'jobs': [{'name': 'Prepare build', 'steps': steps}]})
-        error = failure(activities.dispatch_rebuild, DISPATCH, attempt=2)
+        error = failure(activities.dispatch_rebuild, DISPATCH, attempt=attempt)
         assert not error.non_retryable
-        assert error.next_retry_delay == datetime.timedelta(minutes=1)
-    run(activities.dispatch_rebuild, DISPATCH, attempt=4)
+        assert error.next_retry_delay == datetime.timedelta(minutes=minutes)
+    run(activities.dispatch_rebuild, DISPATCH, attempt=21)
     assert len(dispatches(environment)) == 1
+
+
+def test_another_rebuild_of_the_image_that_has_not_started_is_not_waited_for(environment: Server) -> None:
+    run(activities.dispatch_rebuild, another('valkey', 'another-release-valkey'))
+    fail(environment, 200, match='/jobs', body={'jobs': []})
+    assert run(activities.dispatch_rebuild, DISPATCH).id == 2
 
 
 def test_a_run_of_another_image_is_not_waited_for(environment: Server) -> None:

@@ -146,4 +146,5 @@ def notify(channel: str, notice: Notice, handle: str) -> str:
 
 
 def _find(web: Web, settings: Settings, dispatch: Dispatch) -> Run | None:
-    return github.find(web, settings, dispatch, dispatch.since - CLOCKS, activity.heartbeat)
+    attempt = activity.info().attempt
+    return github.find(web, settings, dispatch, dispatch.since - CLOCKS, activity.heartbeat, attempt=attempt)

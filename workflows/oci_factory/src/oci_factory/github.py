@@ -13,8 +13,8 @@ from oci_factory.model import Dispatch, Run
 from oci_factory.settings import Settings
 from oci_factory.web import Web, content
 
-START_DELAY = datetime.timedelta(minutes=1)
-"""After which a run that waits for a machine is looked at again."""
+LONGEST_WAIT = 10
+"""Minutes, at most, until a run that waits for a machine is looked at again."""
 
 _HEADERS = {'Accept': 'application/vnd.github+json', 'X-GitHub-Api-Version': '2022-11-28'}
 _ADVICE = {
@@ -48,7 +48,13 @@ def dispatch(web: Web, settings: Settings, wanted: Dispatch) -> Run:
 
 
 def find(
-    web: Web, settings: Settings, wanted: Dispatch, since: datetime.datetime, alive: Callable[[], None]
+    web: Web,
+    settings: Settings,
+    wanted: Dispatch,
+    since: datetime.datetime,
+    alive: Callable[[], None],
+    *,
+    attempt: int,
 ) -> Run | None:
     """The run of a dispatch: `Image.yaml` names a step of its first job by the external reference.
 
@@ -58,10 +64,11 @@ def find(
         wanted: the dispatch.
         since: before which there can be no such run.
         alive: called between the requests.
+        attempt: the how manieth this is. Only from the second on a run that has not started, and thus has no steps, is
+            taken for one that may be wanted: at the first, it is another rebuild's of the same image.
 
     Raises:
-        ApplicationError: as `Web.request` does; or, retried after a while, when it cannot be told yet, since a run of
-            the image has not started and thus has no steps.
+        ApplicationError: as `Web.request` does; or, retried after a while, when it cannot be told yet.
     """
     waiting = False
     for run in _runs(web, settings, since):
@@ -77,11 +84,11 @@ def find(
             return Run(int(run['id']), str(run.get('html_url') or ''))
         # GitHub's own first step comes alone at first.
         waiting = waiting or (run.get('status') != 'completed' and len(steps) < 2)
-    if waiting:
+    if waiting and attempt > 1:
         raise ApplicationError(
             f'a run for {wanted.image} waits for a machine, and may be the one asked for before',
             type='RunNotStarted',
-            next_retry_delay=START_DELAY,
+            next_retry_delay=datetime.timedelta(minutes=min(attempt - 1, LONGEST_WAIT)),
         )
     return None
 
