@@ -257,6 +257,8 @@ class PostgresqlCharm(ops.CharmBase):
             event.fail('this miniature promotes units only: scope=unit')
         elif not self._cluster or self._cluster.role(self.unit.name) != STANDBY:
             event.fail(f'{self.unit.name} is no standby')
+        elif not self._server.follows(within=60):
+            event.fail(f'{self.unit.name} does not follow the primary yet: what is not there yet would be lost')
         else:
             self._cluster.replace_primary()
             self._reconcile(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from collections.abc import Callable
 
 import ops
 from ops import pebble
@@ -180,12 +181,15 @@ class Server:
         Args:
             within: seconds that it may take until it does.
         """
-        end = time.monotonic() + within
-        while not self._ready():
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.1)
-        return True
+        return _soon(self._ready, within)
+
+    def follows(self, within: float) -> bool:
+        """Whether a standby gets what the primary writes: a primary that stops waits for those only.
+
+        Args:
+            within: seconds that it may take until it does.
+        """
+        return _soon(lambda: self.sql('SELECT status FROM pg_stat_wal_receiver;') == 'streaming', within)
 
     def _ready(self) -> bool:
         try:
@@ -222,6 +226,15 @@ class Server:
     def _run(self, *command: str, user: str | None = None, environment: dict[str, str] | None = None) -> str:
         process = self._container.exec(list(command), user=user, environment=environment, timeout=120)
         return process.wait_output()[0]
+
+
+def _soon(condition: Callable[[], bool], within: float) -> bool:
+    end = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _layer(settings: Settings) -> pebble.LayerDict:
