@@ -179,15 +179,16 @@ def _count_reads(monkeypatch) -> list[str]:
     return reads
 
 
-def test_given_a_running_worker_when_anything_else_happens_then_secrets_are_not_read_again(
-    ctx, run, disk, archive, monkeypatch
+@pytest.mark.parametrize(('event', 'number'), [('config_changed', 1), ('update_status', 1), ('leader_elected', 0)])
+def test_given_a_running_worker_then_juju_is_asked_anew_where_it_would_not_tell_that_a_secret_is_gone(
+    ctx, run, disk, archive, monkeypatch, event, number
 ):
     first = run(_state(disk, archive, LOGIN, _secret()))
     reads = _count_reads(monkeypatch)
 
-    out = ctx.run(ctx.on.leader_elected(), first)
+    out = ctx.run(getattr(ctx.on, event)(), first)
 
-    assert reads == []
+    assert len(reads) == number
     assert _configuration(out) == _configuration(first)
 
 

@@ -1,0 +1,97 @@
+"""The worker charm on a real server: secrets that come and change, drains with a long activity, a blocked loop."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+
+import jubilant
+import pytest
+import suite
+import temporal
+
+pytestmark = pytest.mark.soak
+
+APP = 'climber'
+SECRET, VALUE = 'mountain', 'stand-in-password'
+_CODE = pathlib.Path(__file__).with_name('worker_code.py')
+
+
+@pytest.fixture(scope='module')
+def address(juju: jubilant.Juju, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> str:
+    """A server with a worker that has the code of worker_code.py; where the server answers."""
+    if not request.config.getoption('--no-juju-setup'):
+        folder = tmp_path_factory.mktemp('worker')
+        suite.deploy_server(juju, databases='current')
+        suite.wait_active(juju)
+        suite.register_namespace(juju)
+        env = folder / 'climber.env'
+        env.write_text('PASSWORD=of-the-file\n')
+        archive = suite.code_archive(folder, 'climber', _CODE.read_text())
+        suite.deploy_worker(juju, APP, workflows=archive, env=env, queue=f'{APP},other')
+        juju.integrate(f'{APP}:temporal-host-info', f'{suite.SERVER}:temporal-host-info')
+        suite.wait_active(juju)
+    return f'{juju.status().apps[suite.SERVER].address}:7233'
+
+
+def _tell(address: str, name: str, queue: str = APP) -> object:
+    return temporal.run(address, 'Tell', [name], workflow_id=f'tell-{name}-{time.time()}', queue=queue)
+
+
+def _plan(juju: jubilant.Juju) -> str:
+    return suite.pod_exec(juju, f'{APP}-0', suite.CONTAINER[suite.WORKER], '/charm/bin/pebble plan; ps aux || true')
+
+
+def test_given_two_queues_then_both_are_worked_on(address):
+    assert [_tell(address, 'TWC_QUEUE', queue) for queue in (APP, 'other')] == [APP, APP]
+
+
+def test_given_a_secret_when_it_is_granted_and_rotated_then_the_code_has_it_without_anybodys_help(juju, address):
+    uri = juju.add_secret(SECRET, {'password': VALUE})
+    juju.config(APP, {'environment-secrets': str(uri)})
+    suite.wait_status(juju, APP, 'blocked: environment-secrets: secret:')
+    assert _tell(address, 'PASSWORD') == 'of-the-file'
+
+    juju.grant_secret(SECRET, APP)
+    suite.wait_status(juju, APP, 'active', timeout=90)
+    assert _tell(address, 'PASSWORD') == VALUE
+
+    juju.update_secret(SECRET, {'password': f'{VALUE}-2'})
+    suite.wait_until(lambda: _tell(address, 'PASSWORD') == f'{VALUE}-2', 'the code has the new password', timeout=90)
+    suite.wait_active(juju, APP)
+    shown = _plan(juju) + juju.cli('debug-log', '--replay', '--no-tail') + juju.cli('show-unit', f'{APP}/0')
+    assert VALUE not in shown
+
+
+def test_given_a_long_activity_when_the_worker_is_restarted_then_the_next_attempt_goes_on_from_its_heartbeat(
+    juju, address
+):
+    prefix = f'climb-{time.time():.0f}'
+    temporal.start_many(address, 'Climb', 60, prefix=prefix, queue=APP, count=3)
+    time.sleep(8)
+
+    juju.config(APP, {'max-cached-workflows': 10})
+
+    begun = temporal.results(address, prefix=prefix, count=3, timeout=150)
+    assert all(isinstance(step, int) and step >= 8 for step in begun), begun
+
+
+def test_given_a_long_activity_when_its_pod_is_deleted_then_another_goes_on_from_its_heartbeat(juju, address):
+    prefix = f'moved-{time.time():.0f}'
+    temporal.start_many(address, 'Climb', 60, prefix=prefix, queue=APP, count=3)
+    time.sleep(8)
+
+    suite.kubectl(juju, 'delete', 'pod', f'{APP}-0')
+
+    begun = temporal.results(address, prefix=prefix, count=3, timeout=240)
+    assert all(isinstance(step, int) and step >= 8 for step in begun), begun
+    suite.wait_active(juju, APP)
+
+
+def test_given_an_activity_that_blocks_the_loop_then_the_worker_is_started_anew_and_the_status_counts_it(juju, address):
+    temporal.start_many(address, 'Block', 3600, prefix=f'block-{time.time():.0f}', queue=APP, count=1)
+
+    suite.wait_status(juju, APP, 'active: restarted once, last ', timeout=180)
+
+    assert 'its event loop was blocked' in suite.unit_status(juju.status(), APP)
+    assert _tell(address, 'TWC_QUEUE') == APP
