@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 
@@ -56,10 +57,16 @@ class TemporalWorkerCharm(ops.CharmBase):
         return plan.make(self._facts)
 
     def _on_secret_changed(self, event: ops.SecretChangedEvent) -> None:
-        """Take up the newest revision of a secret that the code reads; one that it no longer reads is let be."""
+        """Take up the newest revisions, if it is a secret that the code reads; one that it no longer reads is let be.
+
+        Who changes one secret mostly changes others with it, and one restart is enough for all.
+        """
         wanted, _ = variables.wishes(str(self.config['environment-secrets']), self.app.name)
         if event.secret.unique_identifier in {wish.identifier for wish in wanted}:
             self._secrets.refresh(event.secret)
+            for uri in {wish.uri for wish in wanted if wish.identifier != event.secret.unique_identifier}:
+                with contextlib.suppress(ops.ModelError):
+                    self._secrets.refresh(self.model.get_secret(id=uri))
         self._reconcile(event)
 
     def _reconcile(self, event: ops.EventBase) -> None:

@@ -54,6 +54,9 @@ class Watch:
     ):
         self._client, self._wanted, self._state, self._busy = client, wanted, state, busy
         self._keys = [(queue, kind) for queue in wanted.queues for kind in kinds(code)]
+        # One that may start few activities a second asks for them as seldom.
+        rate = wanted.limits.get('max_activities_per_second', 0)
+        self._stale = _STALE + (1 / rate if rate else 0)
         # The last poll of each, in all partitions of the queue if that was asked, and since when they are the same.
         self._last: dict[tuple[str, Kind], tuple[float, float, float]] = {}
 
@@ -88,7 +91,7 @@ class Watch:
             before, elsewhere, since = self._last.setdefault(key, (poll, _NOT_ASKED, now))
             if poll != before:
                 self._last[key] = poll, _NOT_ASKED, now
-            elif now - since > _STALE:
+            elif now - since > self._stale:
                 await self._judge(key, poll, elsewhere)
         return [queue for (queue, _), poll in zip(asked, seen, strict=True) if not poll]
 
@@ -96,7 +99,7 @@ class Watch:
         """Look into all partitions: where there are many workers, one of them may have had all polls."""
         anywhere = await self._last_poll_anywhere(*key)
         if anywhere == elsewhere:
-            raise Stuck(f'the server has seen no new poll of queue {key[0]} for {2 * _STALE:.0f} s')
+            raise Stuck(f'the server has seen no new poll of queue {key[0]} for {2 * self._stale:.0f} s')
         self._last[key] = poll, anywhere, time.monotonic()
 
     async def _last_poll(self, queue: str, kind: Kind) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from served import CODE, FakeClient, refusal, settings, until
@@ -27,8 +28,8 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     return client
 
 
-def _watch(client: FakeClient, state: State, *, busy: bool = False) -> Watch:
-    return Watch(client, settings(), CODE, state, lambda _: busy)  # type: ignore[arg-type]
+def _watch(client: FakeClient, state: State, *, busy: bool = False, **changes: Any) -> Watch:
+    return Watch(client, settings(**changes), CODE, state, lambda _: busy)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,16 @@ def test_given_a_server_that_was_away_then_the_time_does_not_count(client):
         await asyncio.sleep(0.3)
         assert not watching.done()
         assert state.problem == 'h:1 to answer (unavailable)'
+        watching.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_given_a_worker_that_may_start_few_activities_then_it_may_be_silent_for_longer(client):
+    async def scenario() -> None:
+        watching = asyncio.create_task(_watch(client, State(), limits={'max_activities_per_second': 0.01}).run())
+        await asyncio.sleep(0.4)
+        assert not watching.done()
         watching.cancel()
 
     asyncio.run(scenario())

@@ -290,6 +290,20 @@ def test_given_proxies_of_the_model_then_the_code_gets_them_unless_the_operator_
     assert VALUE not in f'{out.get_container("temporal-worker").plan.to_yaml()} {ctx.exec_history}'
 
 
+@pytest.mark.parametrize('gone', [False, True])
+def test_given_two_secrets_that_rotate_when_the_first_event_comes_then_both_are_taken_up_with_one_restart(
+    ctx, run, disk, archive, gone
+):
+    first = run(_state(disk, archive, f'{LOGIN} {TOKEN}', _secret(), _secret(TOKEN, token='t')))
+    login = testing.Secret({'password': VALUE}, latest_content={'password': 'new'}, id=LOGIN)
+    token = testing.Secret({'token': 't'}, latest_content={'token': 'newer'}, id=TOKEN)
+
+    out = ctx.run(ctx.on.secret_changed(login), dataclasses.replace(first, secrets={login} if gone else {login, token}))
+
+    assert _given(disk) == {'PASSWORD': 'new', 'TOKEN': 't' if gone else 'newer'}
+    assert _configuration(out) != _configuration(first)
+
+
 @pytest.mark.parametrize(
     ('text', 'values'),
     [
