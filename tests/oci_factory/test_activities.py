@@ -107,9 +107,17 @@ def test_tags_come_page_by_page(seen: list[Request], image: str) -> None:
 
 
 def test_a_registry_that_repeats_itself(environment: Server) -> None:
-    body = {'imageTagDetails': [], 'nextToken': 'same'}
-    fail(environment, 200, match='describeImageTags', times=None, body=body)
-    assert 'same page' in str(failure(activities.resolve_channels, 'valkey', []))
+    for page in ('one', 'other', 'one'):
+        body = {'imageTagDetails': [], 'nextToken': page}
+        fail(environment, 200, match='describeImageTags', body=body)
+    assert 'same pages' in str(failure(activities.resolve_channels, 'valkey', []))
+
+
+def test_tags_that_lack_something_are_none(environment: Server) -> None:
+    details = [{'imageTag': 'a'}, {'imageDetail': {'imageDigest': 'x'}}, {'imageTag': 'b', 'imageDetail': None}]
+    details.append({'imageTag': 'edge', 'imageDetail': {'imageDigest': 'x'}})
+    fail(environment, 200, match='describeImageTags', body={'imageTagDetails': details})
+    assert run(activities.resolve_channels, 'valkey', ['x']) == {'edge': 'x'}
 
 
 def test_an_image_that_the_registry_does_not_have(environment: Server) -> None:

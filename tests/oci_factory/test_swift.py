@@ -108,6 +108,12 @@ def test_a_listing_that_is_no_json(private: Server, body: str) -> None:
     assert not error.non_retryable and error.type == 'NoAnswer'
 
 
+def test_a_listing_that_repeats_itself(private: Server) -> None:
+    fail(private, 200, match='/private?', times=None, body=[{'name': 'valkey/lockfile.lock'}])
+    error = failure(activities.read_build_metadata, 'valkey', REVISIONS)
+    assert not error.non_retryable and 'the same page' in error.message
+
+
 @pytest.fixture
 def cut_off(environment: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A store that hangs up in the middle of what it says."""

@@ -41,17 +41,18 @@ class Gallery:
             'maxResults': _PAGE,
             'registryAliasName': 'rocksdev' if image.startswith('mock-') else 'ubuntu',
         }
-        page = ''
+        page, seen = '', set[str]()
         while True:
+            seen.add(page)
             asked = {**query, 'nextToken': page} if page else query
             answer = content(self._web.request('POST', self._url, _ADVICE, json=asked))
             for detail in answer.get('imageTagDetails') or []:
-                digest = (detail.get('imageDetail') or {}).get('imageDigest')
-                if digest:
-                    yield detail['imageTag'], digest
+                tag, digest = detail.get('imageTag'), (detail.get('imageDetail') or {}).get('imageDigest')
+                if tag and digest:
+                    yield tag, digest
             alive()
-            page, last = answer.get('nextToken') or '', page
+            page = answer.get('nextToken') or ''
             if not page:
                 return
-            if page == last:
-                raise ApplicationError(f'the registry gives the same page of tags of {image} for ever')
+            if page in seen:
+                raise ApplicationError(f'the registry gives the same pages of tags of {image} for ever')

@@ -71,6 +71,8 @@ class Container:
                 name = entry['name'].removeprefix(f'{image}/')
                 if name.endswith(f'/{_OBJECT}'):
                     yield name.removesuffix(f'/{_OBJECT}')
+            if page[-1]['name'] <= marker:
+                raise ApplicationError(f'{self._container} gives the same page of objects of {image} for ever')
             marker = page[-1]['name']
 
     def file(self, image: str, name: str) -> bytes | None:
