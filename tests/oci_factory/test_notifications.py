@@ -157,6 +157,8 @@ def test_a_mail_at_the_end(mail: MailServer) -> None:
     assert run(activities.list_notifiers) == ['mail']
     run(activities.notify, 'mail', BEGUN, '')
     assert mail.received == []
+    run(activities.notify, 'mail', Notice('22.04', 'Success'), '')
+    assert mail.received.pop()[0].get_content().splitlines() == ['Release: 22.04', 'Status: Success', 'Workflow test']
     run(activities.notify, 'mail', ENDED, '')
     ((message, user, secure),) = mail.received
     assert (user, secure) == (USER, True)
@@ -254,6 +256,18 @@ def test_a_rebuild_is_told_at_its_start_and_its_end(
     run_id = simulation.executions[0].run_id
     assert f'{WEB}namespaces/default/workflows/event-1/{run_id}/history' in found['text']
     assert [one['body']['status'] for one in told(webhook)['hooks']] == ['Triggered', 'Success']
+
+
+def test_channels_that_cannot_be_listed_harm_nothing(
+    mattermost: Server, simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall_over(_: object) -> None:
+        raise RuntimeError('out of memory')
+
+    monkeypatch.setattr(notifiers, 'configured', fall_over)
+    report = simulation.run('RebuildForRelease', '24.04', 'v*')
+    assert {one.image for one in report.images if one.conclusion == 'success'} == {'valkey'}
+    assert report.notifications == (Notification('any', 'out of memory'),)
 
 
 def test_of_a_dry_run_nobody_is_told(mattermost: Server, simulation: Simulation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
+import pathlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -215,9 +216,39 @@ def test_a_wrong_command_line(capsys: pytest.CaptureFixture[str], argv: list[str
     assert said in capsys.readouterr().err
 
 
+def test_the_program_says_what_it_did(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[Any] = []
+
+    async def connect(**options: Any) -> Client:
+        told.append(options['target_host'])
+        connection: Any = _Connection(service)
+        return Client(connection)
+
+    monkeypatch.setattr('sys.argv', ['schedule', '--queue=q'])
+    monkeypatch.setenv('TEMPORAL_ADDRESS', 'temporal.example:7233')
+    monkeypatch.setattr(Client, 'connect', connect)
+    schedule.main()
+    assert capsys.readouterr().out == 'created\n'
+    assert told == ['temporal.example:7233']
+
+
 def test_the_program_says_in_a_sentence_that_there_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('sys.argv', ['schedule', '--queue=q'])
     monkeypatch.setenv('TEMPORAL_ADDRESS', '127.0.0.1:1')
     with pytest.raises(SystemExit) as caught:
         schedule.main()
     assert str(caught.value.code).startswith('the server did not do it: ')
+
+
+def test_the_program_says_in_a_sentence_that_it_knows_no_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setattr('sys.argv', ['schedule', '--queue=q'])
+    monkeypatch.delenv('TEMPORAL_ADDRESS', raising=False)
+    # No file with settings is found there.
+    monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path))
+    with pytest.raises(SystemExit) as caught:
+        schedule.main()
+    assert str(caught.value.code).startswith('TEMPORAL_ADDRESS is not set')

@@ -52,6 +52,7 @@ upload:
         lambda t: t['upload'][0].update(release={}),
         lambda t: t['upload'][0]['release']['a'].update(risks=[]),
         lambda t: t['upload'][0]['release']['a'].update(risks=['stable', 'lts']),
+        lambda t: t['upload'][0]['release']['a'].update(risks=['stable', 'stable']),
         lambda t: t['upload'][0]['release']['a'].update({'end-of-life': '2030-05-01'}),
         lambda t: t['upload'][0]['release']['a'].pop('end-of-life'),
     ],

@@ -211,9 +211,12 @@ async def act(client: Client, options: argparse.Namespace) -> str:
 def main() -> None:
     """Read the arguments, act, and say what was done."""
     options = arguments()
+    config = ClientConfig.load_client_connect_config()
+    if not config.get('target_host'):
+        sys.exit('TEMPORAL_ADDRESS is not set: give HOST:PORT of the server')
 
     async def connect() -> str:
-        return await act(await Client.connect(**ClientConfig.load_client_connect_config()), options)
+        return await act(await Client.connect(**config), options)
 
     try:
         print(asyncio.run(connect()))
