@@ -150,7 +150,8 @@ def wait_active(juju: jubilant.Juju, *apps: str, timeout: float = 300, may_fail:
         )
     except (TimeoutError, jubilant.WaitError) as error:
         # jubilant's own message is the whole status as Python, hundreds of lines long, and no log.
-        table, log = juju.cli('status'), juju.cli('debug-log', '--replay', '--no-tail').splitlines()
+        table = juju.cli('status')
+        log = [line for line in juju.cli('debug-log', '--replay', '--no-tail').splitlines() if line.startswith('unit-')]
         reason = f'not active after {timeout:.0f} s' if isinstance(error, TimeoutError) else 'a hook failed'
     raise AssertionError('\n'.join([reason, table, *log[-40:]]))
 
@@ -168,7 +169,7 @@ def deploy_pulse(
     env.write_text('UNUSED=1\n')
     deploy_worker(juju, app, workflows=pulse_archive(folder), env=env, queue=app)
     juju.integrate(f'{app}:temporal-host-info', f'{server}:temporal-host-info')
-    wait_active(juju)
+    wait_active(juju, server, admin, app)
     return app
 
 
