@@ -330,6 +330,9 @@ def _mended(suite: Suite, app: str) -> dict[str, Any]:
         mended['services'] = GOOD['services'][app == MEMBER] if app != ADMIN else None
     else:
         mended['services'] = None
+    if app == MEMBER:
+        # They are for the application to set that has the databases.
+        mended |= {'namespace-rps-limit': None, 'dynamic-config': None}
     if app == SERVER:
         in_database = [number for name, number in suite.postgresql.shards.items() if name in suite.postgresql.schemas]
         first = suite.related(SERVER, 'peer')[0].sides[0].data.get('shards')
