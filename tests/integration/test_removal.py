@@ -34,7 +34,9 @@ def _left(juju: jubilant.Juju) -> set[str]:
 
 @pytest.fixture(scope='module')
 def empty(juju: jubilant.Juju) -> set[str]:
-    """What stands in the namespace of an empty model."""
+    """What stands in the namespace of an empty model, once Juju's own agent of the model is there."""
+    suite.wait_until(lambda: any('pod/modeloperator' in name for name in _left(juju)), "the model's agent is there")
+    suite.kubectl(juju, 'wait', '--for=condition=Available', 'deployment/modeloperator', '--timeout=120s')
     return _left(juju)
 
 
