@@ -114,6 +114,12 @@ def _poll(juju: jubilant.Juju) -> tuple[float, str]:
     return float(seconds), end
 
 
+def _configured(juju: jubilant.Juju) -> int:
+    """How often nginx's charm has looked at its options."""
+    log = juju.cli('debug-log', '--replay', '--no-tail', '--include', f'{suite.NGINX}/0')
+    return log.count('ran "config-changed" hook')
+
+
 def test_given_a_worker_outside_when_it_polls_an_empty_queue_then_the_server_answers_before_nginx_gives_up(juju, route):
     seconds, end = _poll(juju)
 
@@ -126,7 +132,9 @@ def test_given_polls_of_more_than_a_minute_then_nginx_cuts_them_off_unless_its_t
     assert '504' in end
     assert 59 < seconds < 62
 
+    before = _configured(juju)
     juju.config(suite.NGINX, {'proxy-read-timeout': 120})
+    suite.wait_until(lambda: _configured(juju) > before, 'nginx is told of its timeout')
     suite.wait_active(juju)
     seconds, end = _poll(juju)
     assert end == 'empty'
