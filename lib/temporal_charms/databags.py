@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, MutableMapping
 from typing import Any
+
+import ops
 
 
 def publish(databag: MutableMapping[str, str], content: Mapping[str, str]) -> None:
@@ -20,6 +23,16 @@ def publish(databag: MutableMapping[str, str], content: Mapping[str, str]) -> No
     # An empty string is how Juju is told to drop a key.
     changes = {key: value for key, value in content.items() if databag.get(key) != value} | dict.fromkeys(stale, '')
     if changes:
+        write(databag, changes)
+
+
+def write(databag: MutableMapping[str, str], changes: Mapping[str, str]) -> None:
+    """Write what is to change, unless nobody is there any more who could read it.
+
+    Where an application is being removed, Juju may have taken a relation away whose relation-broken the unit has still
+    to run: until then the relation is listed, and refuses to be written to.
+    """
+    with contextlib.suppress(ops.RelationNotFoundError):
         databag.update(changes)
 
 

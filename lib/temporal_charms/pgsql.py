@@ -19,6 +19,7 @@ import ops
 from pgconnstr import ConnectionString
 from pgsql import client
 
+from temporal_charms import databags
 from temporal_charms.databases import Database, Endpoint
 
 _logger = logging.getLogger(__name__)
@@ -37,9 +38,9 @@ def request(relation: ops.Relation, unit: ops.Unit, database: str, *, leader: bo
         leader: whether this unit may write the application's databag.
     """
     if leader and relation.data[unit.app].get('database') != database:
-        relation.data[unit.app]['database'] = database
+        databags.write(relation.data[unit.app], {'database': database})
     if relation.data[unit].get('database') != database:
-        relation.data[unit]['database'] = database
+        databags.write(relation.data[unit], {'database': database})
 
 
 def database(relation: ops.Relation, unit: ops.Unit, name: str) -> Database | None:
