@@ -194,7 +194,8 @@ class Server:
     def _ready(self) -> bool:
         try:
             self._run(f'{_PROGRAMS}/pg_isready', '--quiet', '--host=/tmp')
-        except (pebble.ExecError, pebble.APIError, pebble.ConnectionError):
+        except (pebble.Error, OSError):
+            # It does not, or the container is just going.
             return False
         return True
 
