@@ -29,6 +29,7 @@ class PostgresqlCharm(ops.CharmBase):
         self._container = self.unit.get_container('postgresql')
         self._server = Server(self._container)
         self._trusted = True
+        self._patience = 2 * CHECK_FAILS
         peers = self.model.get_relation(_PEERS)
         self._cluster = Cluster(self, peers) if peers else None
         events = [
@@ -42,6 +43,7 @@ class PostgresqlCharm(ops.CharmBase):
             events += [self.on[name].relation_changed, self.on[name].relation_departed, self.on[name].relation_broken]
         for event in events:
             framework.observe(event, self._reconcile)
+        framework.observe(self.on.stop, self._on_stop)
         framework.observe(self.on.secret_remove, self._forget_revision)
         framework.observe(self.on.get_primary_action, self._on_get_primary)
         framework.observe(self.on.promote_to_primary_action, self._on_promote)
@@ -244,6 +246,10 @@ class PostgresqlCharm(ops.CharmBase):
         secret.grant(relation)
         return secret.id or secret.get_info().id
 
+    def _on_stop(self, _: ops.StopEvent) -> None:
+        # The pod goes, and would cut off a hook that waits.
+        self._patience = 0
+
     def _forget_revision(self, event: ops.SecretRemoveEvent) -> None:
         event.remove_revision()
 
@@ -306,7 +312,7 @@ class PostgresqlCharm(ops.CharmBase):
         elif (
             role not in (PRIMARY, STANDBY)
             or not self._container.can_connect()
-            or not self._server.answers(within=2 * CHECK_FAILS)
+            or not self._server.answers(within=self._patience)
         ):
             event.add_status(ops.WaitingStatus('waiting for PostgreSQL'))
         else:
