@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -148,7 +149,9 @@ class PostgresqlCharm(ops.CharmBase):
         cluster.keep(passwords)
         for relation in related:
             serve = self._serve_legacy if relation.name == _LEGACY else self._serve_current
-            serve(cluster, relation, place)
+            # One that is being removed may be gone before its hooks have run.
+            with contextlib.suppress(ops.RelationNotFoundError):
+                serve(cluster, relation, place)
         for user in set(users) - {relations.user(relation.id) for relation in related}:
             self._sql(cluster, statements.drop_user(user))
 
