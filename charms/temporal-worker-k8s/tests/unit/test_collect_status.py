@@ -78,21 +78,21 @@ import plan
             ),
         ),
         (
-            {'config': {'queue': 'q', 'index-url': 'pypi.org/simple'}},
+            {'config': {'queue': 'q', 'index-url': 'packages.example/simple'}},
             ops.BlockedStatus(
                 'index-url must be an http or https URL without user and password (these go into a secret, as '
                 'PIP_INDEX_URL): juju config temporal-worker-k8s --reset index-url'
             ),
         ),
         (
-            {'config': {'queue': 'q', 'index-url': 'https://me:pw@pypi.org/simple'}},
+            {'config': {'queue': 'q', 'index-url': 'https://me:pw@packages.example/simple'}},
             ops.BlockedStatus(
                 'index-url must be an http or https URL without user and password (these go into a secret, as '
                 'PIP_INDEX_URL): juju config temporal-worker-k8s --reset index-url'
             ),
         ),
         (
-            {'config': {'queue': 'q', 'index-url': 'https://pypi.org/a b'}},
+            {'config': {'queue': 'q', 'index-url': 'https://packages.example/a b'}},
             ops.BlockedStatus(
                 'index-url must be an http or https URL without user and password (these go into a secret, as '
                 'PIP_INDEX_URL): juju config temporal-worker-k8s --reset index-url'

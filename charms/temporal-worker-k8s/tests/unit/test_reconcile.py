@@ -62,7 +62,7 @@ def test_given_installed_code_when_reconciled_again_then_it_is_not_installed_aga
         ({'supported-workflows': 'Hello'}, True),
         ({'supported-activities': 'greet, other'}, True),
         ({'workflows-file-name': 'x.whl'}, True),
-        ({'index-url': 'https://pypi.org/simple'}, True),
+        ({'index-url': 'https://packages.example/simple'}, True),
         ({'namespace': 'other'}, False),
         ({'queue': 'other'}, False),
         ({'queue': 'q,other'}, False),
