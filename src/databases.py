@@ -81,7 +81,7 @@ class Databases:
                 persistence=Database(told.persistence, login['persistence-username'], login['persistence-password']),
                 visibility=Database(told.visibility, login['visibility-username'], login['visibility-password']),
             )
-        except (ops.SecretNotFoundError, KeyError):
+        except (ops.ModelError, KeyError):
             # The URI can arrive before the grant.
             return cls(provider=relation.app.name)
 

@@ -46,8 +46,9 @@ def database(relation: ops.Relation, secret: Callable[[str], Mapping[str, str]])
     try:
         user = secret(remote['secret-user']) if 'secret-user' in remote else remote
         tls = secret(remote['secret-tls']) if 'secret-tls' in remote else remote
-    except ops.SecretNotFoundError:
-        # The URI can arrive before the grant.
+    except ops.ModelError:
+        # The URI can arrive before the grant, and the grant can go before the relation: Juju answers "not found" or
+        # "permission denied".
         return None
     username, password = user.get('username', ''), user.get('password', '')
     if not (username and password):

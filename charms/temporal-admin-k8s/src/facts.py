@@ -47,7 +47,7 @@ class Server:
             login = secrets.get(request.credentials, lambda: model.get_secret(id=request.credentials).get_content())
             persistence = Database(request.persistence, login['persistence-username'], login['persistence-password'])
             visibility = Database(request.visibility, login['visibility-username'], login['visibility-password'])
-        except (ops.SecretNotFoundError, KeyError):
+        except (ops.ModelError, KeyError):
             # The URI can arrive before the grant.
             return cls(relation.app.name, request, frontend=frontend)
         return cls(relation.app.name, request, persistence, visibility, frontend)

@@ -26,6 +26,17 @@ def test_given_a_secret_that_is_not_granted_yet_when_reconciled_then_it_waits(ct
     assert out.unit_status == ops.WaitingStatus('waiting for temporal-k8s to name its databases')
 
 
+def test_given_a_secret_whose_grant_has_gone_when_reconciled_then_it_waits(ctx, monkeypatch):
+    def denied(*_: object, **__: object) -> None:
+        raise ops.ModelError('ERROR permission denied')
+
+    monkeypatch.setattr(ops.Model, 'get_secret', denied)
+
+    out = run_changed(ctx)
+
+    assert out.unit_status == ops.WaitingStatus('waiting for temporal-k8s to name its databases')
+
+
 def test_given_an_image_older_than_the_server_when_reconciled_then_both_sides_say_so(ctx):
     out = run_changed(ctx, containers={container(version='1.30.1')})
 
