@@ -38,18 +38,20 @@ def main() -> None:
         print(f'round {number} of {rounds}', flush=True)
         juju = _model()
         found.append(_round(juju))
+        # What is known so far is worth having, should a later round fail.
+        _print(found)
         # Each model has the machine to itself.
         _destroy(juju, wait=True)
     print(f'round {rounds} of {rounds}', flush=True)
     juju = _model()
     found.append(_round(juju))
+    _print(found)
     juju.cli('scale-application', _SERVER, '1')
     deployment.add_worker(juju)
     costs = {f'{app}/0': hooks.measure(juju, f'{app}/0') for app in (*deployment.APPS, deployment.WORKER)}
     memory = resources.memory()
     by_role = roles.measure(juju)
     _destroy(juju, wait=False)
-    _print(found)
     _print_hooks(costs)
     sizes = {**resources.charms(), **{f'image {n}': s for n, s in resources.unpacked_images().items()}}
     _table(('size', 'MB'), [(name, f'{size:.1f}') for name, size in sizes.items()])
