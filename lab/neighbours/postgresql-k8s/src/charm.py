@@ -90,7 +90,7 @@ class PostgresqlCharm(ops.CharmBase):
                 server.make()
             if server.is_standby():
                 server.start(self._settings(cluster, standby=True))
-                if cluster.another_is_primary():
+                if cluster.acting:
                     return STANDBY, ''
                 server.promote()
             server.start(self._settings(cluster, standby=False))
@@ -110,7 +110,7 @@ class PostgresqlCharm(ops.CharmBase):
             # The default is the real charm's.
             connections=int(self.config.get('experimental_max_connections') or max(4 * (os.cpu_count() or 1), 100)),
             passwords=(secret['operator'], secret['replication']),
-            follows=self._pod(cluster.primary) if standby else '',
+            follows=self._pod(cluster.acting or cluster.primary) if standby else '',
             certificate=secret.get('certificate', '') if tls else '',
             key=secret.get('certificate-key', '') if tls else '',
         )

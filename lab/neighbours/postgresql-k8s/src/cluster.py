@@ -46,9 +46,14 @@ class Cluster:
         """What a unit's server is; empty while it has not said so, and when it is gone."""
         return next((self._relation.data[u].get('role', '') for u in self._everyone() if u.name == unit), '')
 
-    def another_is_primary(self) -> bool:
-        """Whether some other unit's server still is the primary."""
-        return any(self._relation.data[unit].get('role') == PRIMARY for unit in self._relation.units)
+    @property
+    def acting(self) -> str:
+        """The other unit whose server still is the primary, whoever is to be; empty if there is none.
+
+        It is followed until it has stopped: what it writes until then would be lost otherwise.
+        """
+        acting = (unit.name for unit in self._relation.units if self._relation.data[unit].get('role') == PRIMARY)
+        return next(acting, '')
 
     def say(self, role: str, since: str) -> None:
         """Tell the others what this unit's server is."""
