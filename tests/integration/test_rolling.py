@@ -119,7 +119,9 @@ def test_given_three_units_when_refreshed_under_load_then_nothing_is_lost(juju, 
 
     with temporal.under_load(address, pulse) as load:
         juju.refresh(suite.SERVER, path=suite.charm(suite.SERVER))
-        suite.wait_until(lambda: not before & _pods(juju), 'all pods have been replaced', timeout=300, pause=2)
+        suite.wait_until(
+            lambda: len(_pods(juju) - before) == len(UNITS), 'all pods have been replaced', timeout=300, pause=2
+        )
         suite.wait_active(juju)
 
     assert not load.failures, load
@@ -128,4 +130,6 @@ def test_given_three_units_when_refreshed_under_load_then_nothing_is_lost(juju, 
 
 def _pods(juju: jubilant.Juju) -> set[str]:
     names = [f'{suite.SERVER}-{unit}' for unit in UNITS]
-    return set(suite.kubectl(juju, 'get', 'pod', *names, '--output=jsonpath={.items[*].metadata.uid}').split())
+    # While a pod is replaced there is none of its name.
+    uids = suite.kubectl(juju, 'get', 'pod', *names, '--ignore-not-found', '--output=jsonpath={.items[*].metadata.uid}')
+    return set(uids.split())
