@@ -70,11 +70,13 @@ class Unreachable(Exception):
 
     Attributes:
         code: SQLSTATE of what PostgreSQL answered; empty where it did not answer.
+        untrusted: whether it was not asked, since its certificate is not by the authority that was named.
     """
 
-    def __init__(self, sentence: str, code: str = ''):
+    def __init__(self, sentence: str, code: str = '', *, untrusted: bool = False):
         super().__init__(sentence)
         self.code = code
+        self.untrusted = untrusted
 
     @property
     def missing(self) -> bool:
@@ -209,7 +211,8 @@ def _connect(database: Database) -> Connection:
     except ssl.SSLCertVerificationError as error:
         raise Unreachable(
             f'{endpoint.host} is refused: its certificate is not by the authority that the database relation names '
-            f'({error.verify_message})'
+            f'({error.verify_message})',
+            untrusted=True,
         ) from error
     except (native.Error, OSError) as error:
         raise _refused(error, 'log in to', database) from error

@@ -169,7 +169,7 @@ def test_given_a_certificate_of_another_authority_then_it_is_refused_with_a_sent
         juju, 'postgres', r"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'relation\_id\_%'"
     )
     host = f'{PG}-primary.{juju.status().model.name}.svc.cluster.local'
-    suite.wait_status(juju, CURRENT.admin, f'waiting: {host} is refused: its certificate is not by the authority')
+    suite.wait_status(juju, CURRENT.admin, f'blocked: {host} is refused: its certificate is not by the authority')
     # It is not used: those who verify have no sessions.
     assert CURRENT.store(juju)['user'] not in _sessions(juju)
 

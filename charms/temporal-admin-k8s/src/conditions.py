@@ -115,10 +115,13 @@ def _problem(facts: Facts, name: str) -> str:
 
 def _unasked(facts: Facts, name: str) -> ops.StatusBase:
     """The status while one database cannot be asked."""
-    if facts.found.looks[name].missing:
+    look = facts.found.looks[name]
+    if look.missing:
         remedy = f'restore it, or remove the relation of {facts.server.app} with PostgreSQL and add it again'
-        return ops.BlockedStatus(f'{_problem(facts, name)}: {remedy}')
-    return ops.WaitingStatus(_problem(facts, name))
+        return ops.BlockedStatus(f'{look.problem}: {remedy}')
+    if look.untrusted:
+        return ops.BlockedStatus(f'{look.problem}: give PostgreSQL one, or name its authority in the relation')
+    return ops.WaitingStatus(look.problem)
 
 
 CONDITIONS: tuple[Condition[Facts], ...] = (

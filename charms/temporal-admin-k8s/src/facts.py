@@ -95,12 +95,14 @@ class Look:
         problem: why it cannot be asked.
         code: SQLSTATE of PostgreSQL's refusal; empty where it did not answer.
         missing: whether PostgreSQL answers, and has no such database.
+        untrusted: whether its certificate is not by the authority that the server was told.
     """
 
     inspection: postgresql.Inspection | None = None
     problem: str = ''
     code: str = ''
     missing: bool = False
+    untrusted: bool = False
 
     @classmethod
     def load(cls, database: Database) -> Look:
@@ -108,7 +110,7 @@ class Look:
         try:
             return cls(postgresql.inspect(database))
         except postgresql.Unreachable as error:
-            return cls(None, str(error), error.code, error.missing)
+            return cls(None, str(error), error.code, error.missing, error.untrusted)
 
     @property
     def version(self) -> str | None:

@@ -153,6 +153,7 @@ def test_given_a_database_that_refuses_then_the_sentence_says_why_and_holds_no_p
     assert str(failure.value).startswith(sentence)
     assert 'hush' not in str(failure.value)
     assert not failure.value.missing
+    assert failure.value.untrusted == isinstance(refusal, ssl.SSLError)
 
 
 def test_given_a_database_that_was_dropped_then_the_sentence_says_so(server):

@@ -144,6 +144,18 @@ def test_given_databases_that_did_not_answer_when_the_watcher_wakes_the_charm_th
     assert known_to_watcher(ctx, out) == ('1.19', '1.14', 0)
 
 
+def test_given_a_certificate_of_another_authority_when_reconciled_then_blocked_says_what_to_do(ctx, databases):
+    databases.refuse('pg is refused: its certificate is not by the authority', untrusted=True)
+
+    out = run_changed(ctx, READY)
+
+    assert out.unit_status == ops.BlockedStatus(
+        'pg is refused: its certificate is not by the authority: '
+        'give PostgreSQL one, or name its authority in the relation'
+    )
+    assert answer_of(out) == READY
+
+
 @pytest.mark.parametrize('told', [None, READY])
 def test_given_a_database_that_was_dropped_when_reconciled_then_both_sides_say_so(ctx, databases, told):
     databases.versions |= {'temporal': '1.19', 'temporal_visibility': '1.14'}

@@ -54,9 +54,10 @@ class Databases:
     changes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     stuck: bool = False
 
-    def refuse(self, sentence: str, code: str = '', *names: str) -> None:
+    def refuse(self, sentence: str, code: str = '', *names: str, untrusted: bool = False) -> None:
         """Let databases refuse to be asked; both if none is named."""
-        self.refusals = dict.fromkeys(names or self.versions, postgresql.Unreachable(sentence, code))
+        refusal = postgresql.Unreachable(sentence, code, untrusted=untrusted)
+        self.refusals = dict.fromkeys(names or self.versions, refusal)
 
     def inspect(self, database: Database) -> postgresql.Inspection:
         """What `postgresql.inspect` would find."""
