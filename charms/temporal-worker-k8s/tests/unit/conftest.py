@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pathlib
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
 
 import ops
 import pytest
@@ -75,3 +78,19 @@ def run(ctx: testing.Context[TemporalWorkerCharm]):
         return ctx.run(ctx.on.pebble_ready(container), state)
 
     return _run
+
+
+@pytest.fixture
+def installed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Installs a package for this process, and takes it away again."""
+    before = set(sys.modules)
+
+    def _install(files: dict[str, str], name: str = 'hello') -> str:
+        with zipfile.ZipFile(world.wheel(tmp_path, name, files)) as archive:
+            archive.extractall(tmp_path / 'site')
+        monkeypatch.syspath_prepend(tmp_path / 'site')
+        return name
+
+    yield _install
+    for module in set(sys.modules) - before:
+        del sys.modules[module]

@@ -15,6 +15,31 @@ from loader.layout import Prepared
 
 APP = 'temporal-worker-k8s'
 
+WORKFLOWS = """
+from temporalio import activity, workflow
+
+def helper():
+    pass
+
+@activity.defn
+def greet(name: str) -> str:
+    return name
+
+@activity.defn(name='renamed')
+def other() -> None:
+    pass
+
+@workflow.defn
+class Hello:
+    @workflow.run
+    async def run(self) -> None:
+        pass
+
+class Plain(Hello):
+    pass
+"""
+"""A module with workflows and activities, and what is neither."""
+
 
 def wheel(
     folder: pathlib.Path,
