@@ -1,28 +1,22 @@
-"""Records the histories that `test_replay.py` replays: `python record.py simulated|server`.
+"""Records the histories that `test_replay.py` replays: `python record.py`, in some two minutes.
 
-`simulated` needs nothing: the SDK decides, `simulation.py` writes. `server` runs the same on Temporal's development
-server, whose program `temporal` must be on the PATH, and takes some minutes. Each leaves its histories in a folder of
-its name, in the place of those that were there.
+They are those of Temporal's development server, whose program `temporal` must be on the PATH. They take the place of
+those that were there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
 import json
 import os
 import pathlib
 import shutil
-import sys
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import development
 import generator
-from decorated import ACTIVITIES, WORKFLOWS
 from served import SEED, TOKEN
-from simulation import Cancelled, Failed, Simulation
 from stand_ins.server import Server, StandIns
 from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
 
@@ -79,25 +73,8 @@ def arrange(server: Server, scenario: Scenario) -> None:
     server.stand_ins.faults.add([dict(fault) for fault in scenario.faults])
 
 
-def simulated(server: Server) -> Iterable[WorkflowHistory]:
-    """The histories by simulation."""
-    for scenario in SCENARIOS:
-        arrange(server, scenario)
-        simulation = Simulation(WORKFLOWS, ACTIVITIES)
-        try:
-            limit = None if scenario.cancel_after is None else datetime.timedelta(seconds=scenario.cancel_after)
-            simulation.run('RebuildForRelease', *scenario.arguments, workflow_id=scenario.name, cancel_after=limit)
-        except (Failed, Cancelled) as error:
-            print(f'{scenario.name}: {error!r}')
-        yield from (one.as_recorded() for one in simulation.executions)
-
-
-def served(server: Server) -> Iterable[WorkflowHistory]:
-    """The histories of a server."""
-    return asyncio.run(_served(server))
-
-
-async def _served(server: Server) -> list[WorkflowHistory]:
+async def served(server: Server) -> list[WorkflowHistory]:
+    """The histories of all scenarios."""
     found = []
     async with development.serve(development.program()) as client:
         for scenario in SCENARIOS:
@@ -127,9 +104,6 @@ async def histories(client: Client, scenario: Scenario) -> list[WorkflowHistory]
     return [main, *[await client.get_workflow_handle(name).fetch_history() for name in children]]
 
 
-SOURCES: dict[str, Callable[[Server], Iterable[WorkflowHistory]]] = {'simulated': simulated, 'server': served}
-
-
 def _cleaned(part: Any) -> Any:
     """Without what tells of the machine, and what no decision depends on: where the code was, and who ran it."""
     if isinstance(part, dict):
@@ -139,19 +113,16 @@ def _cleaned(part: Any) -> Any:
 
 def main() -> None:
     """Record."""
-    if len(sys.argv) != 2 or sys.argv[1] not in SOURCES:
-        sys.exit('usage: python record.py simulated|server')
-    folder = FOLDER / sys.argv[1]
     with Server(StandIns(generator.make(SEED), TOKEN)) as server:
         os.environ.update({**development.environment(server.url, TOKEN), **development.channels(server.url)})
-        found = list(SOURCES[sys.argv[1]](server))
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+        found = asyncio.run(served(server))
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
     for history in found:
         # A line for each event, so that a change shows what has changed.
         events = ',\n'.join(json.dumps(_cleaned(event)) for event in json.loads(history.to_json())['events'])
-        (folder / f'{history.workflow_id}.json').write_text(f'{{"events": [\n{events}\n]}}\n')
-    print(f'{len(found)} histories in {folder}')
+        (FOLDER / f'{history.workflow_id}.json').write_text(f'{{"events": [\n{events}\n]}}\n')
+    print(f'{len(found)} histories in {FOLDER}')
 
 
 if __name__ == '__main__':
