@@ -20,7 +20,7 @@ from collections.abc import Callable
 from lab import commands, settings
 from lab.progress import LabError, Meter, say, step
 
-SETS = ('kubernetes', 'addons', 'juju', 'pebble', 'temporal', 'tctl', 'temporal-cli')
+SETS = ('kubernetes', 'addons', 'juju', 'pebble', 'temporal', 'tctl', 'temporal-cli', 'hcl')
 PREVIOUS = 'temporal-previous'
 """What upgrades start from: built only if asked, and after the present release, whose compiled packages it shares."""
 
