@@ -30,7 +30,9 @@ def _cell(text: object) -> str:
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    names = list(head)
+    names, rows = list(head), list(rows)
+    if not rows:
+        return 'None.'
     lines = [names, ['---'] * len(names), *([_cell(cell) for cell in row] for row in rows)]
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
@@ -93,9 +95,7 @@ def reference(charm: Surface) -> str:
                 (f'`{name}`', value['type'], _default(value.get('default')), value['description'])
                 for name, value in charm.options.items()
             ),
-        )
-        if charm.options
-        else 'None.',
+        ),
         '## Actions',
         *([part for name in charm.actions for part in _action(charm, name)] or ['None.']),
     ]

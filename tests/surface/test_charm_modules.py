@@ -44,7 +44,7 @@ def test_given_a_charm_then_its_module_deploys_it_and_nothing_else(charm):
 @pytest.mark.parametrize('charm', CHARMS, ids=lambda charm: charm.name)
 def test_given_a_charm_then_its_module_takes_the_usual_variables_in_the_usual_order(charm):
     variables = module_of(charm).named('variable')
-    unneeded = () if charm.options else ('config',)
+    unneeded = [name for name, there in (('config', charm.options), ('resources', charm.resources)) if not there]
 
     assert list(variables) == [name for name in VARIABLES if name not in unneeded]
     assert [name for name, variable in variables.items() if 'default' not in variable] == list(REQUIRED)

@@ -127,4 +127,6 @@ def test_given_the_readme_then_it_lists_all_pages():
 
     wanted = {str(path.relative_to(ROOT)) for path in ROOT.glob('docs/*/*.md') if path.parent.name != 'reference'}
 
-    assert wanted - set(re.findall(r'\]\(([^)]+)\)', text)) == set()
+    missing = wanted - set(re.findall(r'\]\(([^)]+)\)', text))
+
+    assert not missing, f'README.md does not list {sorted(missing)}'
