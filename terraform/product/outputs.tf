@@ -1,9 +1,9 @@
 output "components" {
-  description = "The applications, as the provider describes them; workers by their names"
+  description = "Each charm's application, provides and requires; workers by their names"
   value = {
-    admin   = module.admin.application
-    server  = module.server.application
-    workers = { for name, worker in module.worker : name => worker.application }
+    admin   = module.admin
+    server  = module.server
+    workers = module.worker
   }
 }
 

@@ -9,7 +9,7 @@ variables {
 
 run "a_server_with_its_databases" {
   assert {
-    condition     = output.components.server.name == "temporal-k8s" && output.components.admin.name == "temporal-admin-k8s"
+    condition     = output.components.server.application.name == "temporal-k8s" && output.components.admin.application.name == "temporal-admin-k8s"
     error_message = "server and admin charm are there under their own names"
   }
 
@@ -62,12 +62,12 @@ run "workers_and_an_offer" {
   }
 
   assert {
-    condition     = output.components.server.name == "cluster" && output.components.server.charm[0].channel == "1.32/stable"
+    condition     = output.components.server.application.name == "cluster" && output.components.server.application.charm[0].channel == "1.32/stable"
     error_message = "a charm's own channel wins over the one for all"
   }
 
   assert {
-    condition     = output.components.workers["stock"].units == 2 && output.components.workers["orders"].units == 1
+    condition     = output.components.workers["stock"].application.units == 2 && output.components.workers["orders"].application.units == 1
     error_message = "each worker has its own number of units"
   }
 
