@@ -8,13 +8,13 @@ tox := $(uv) run --quiet --frozen --group tox tox
 # The lab's juju and kubectl, for what runs on it.
 on := eval "$$($(lab) env)";
 
-.PHONY: help up down status env pack images images-previous demo test soak bench lint unit stateful clean-lab
+.PHONY: help up down status env pack images images-previous demo test soak bench lint unit stateful terraform clean-lab
 
 help:
 	@echo 'make demo      the suite and a real workflow, from nothing'
 	@echo 'make test      all tests; make soak: those that take longer, too'
 	@echo 'make up | status | down | clean-lab'
-	@echo 'make pack | images | images-previous | bench | lint | unit'
+	@echo 'make pack | images | images-previous | bench | lint | unit | terraform'
 	@echo 'eval "$$(make -s env)"   lets this shell speak to the lab'
 
 up down status env pack images:
@@ -44,6 +44,17 @@ soak: lint unit up pack images-previous
 	@$(tox) run -q -e stateful -- -m ''
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab -- -m ''; fi
 	@$(on) $(tox) run -q -e integration -- -m ''
+
+# What only the provider of Juju can tell about the modules: needs terraform or tofu, and a registry that has the provider.
+TERRAFORM ?= terraform
+terraform:
+	@$(TERRAFORM) fmt -check -recursive terraform
+	@for tests in $$(find terraform -name tests -type d -not -path '*/.terraform/*' | sort); do \
+		echo "$${tests%/tests}"; \
+		$(TERRAFORM) -chdir="$${tests%/tests}" init -backend=false -input=false >/dev/null; \
+		$(TERRAFORM) -chdir="$${tests%/tests}" validate; \
+		$(TERRAFORM) -chdir="$${tests%/tests}" test; \
+	done
 
 bench: up pack images-previous
 	@$(on) $(uv) run --quiet --frozen --all-packages --group integration --group lab python -m bench
