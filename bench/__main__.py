@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import jubilant
 
-from bench import changes, deployment, hooks, limits, resources, roles, throughput
+from bench import changes, deployment, hooks, limits, rebuild, resources, roles, throughput, worker
 from demo.terminal import table
 
 _SERVER = 'temporal-k8s'
@@ -50,9 +50,11 @@ def main() -> None:
     deployment.add_worker(juju)
     costs = {f'{app}/0': hooks.measure(juju, f'{app}/0') for app in (*deployment.APPS, deployment.WORKER)}
     memory = resources.memory()
+    labour = worker.measure(juju)
     by_role = roles.measure(juju)
     _destroy(juju, wait=False)
     _print_hooks(costs)
+    _print_worker(labour)
     sizes = {**resources.charms(), **{f'image {n}': s for n, s in resources.unpacked_images().items()}}
     _table(('size', 'MB'), [(name, f'{size:.1f}') for name, size in sizes.items()])
     _table(('memory', 'MiB'), [(name, str(mib)) for name, mib in memory.items()])
@@ -131,6 +133,29 @@ def _print(found: list[_Round]) -> None:
             ),
         ],
     )
+
+
+def _print_worker(found: worker.Worker) -> None:
+    _table(
+        ('worker (medians)', 'charm', 'plain SDK', 'ratio'),
+        [
+            ('activities per second and processor', *_beside(found.activities, 0)),
+            ('start of the process to its first poll, s', *_beside(found.start, 1)),
+        ],
+    )
+    planned = rebuild.measure()
+    _table(
+        ('worker', 'figure'),
+        [
+            *((f'attached {kind} to its first poll, s', f'{seconds:.1f}') for kind, seconds in found.shipped.items()),
+            ('longest silence of a restart under load, s', f'{found.silence:.1f}'),
+            (f'plan of {planned.images} images ({planned.uploads} uploads), ms', f'{planned.seconds * 1000:.0f}'),
+        ],
+    )
+
+
+def _beside(found: worker.Beside, digits: int) -> tuple[str, str, str]:
+    return f'{found.charm:.{digits}f}', f'{found.plain:.{digits}f}', f'{found.ratio:.2f}'
 
 
 def _print_hooks(costs: dict[str, hooks.Cost]) -> None:

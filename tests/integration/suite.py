@@ -13,14 +13,14 @@ import signal
 import string
 import subprocess
 import sys
-import tarfile
 import time
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jubilant
+
+from bench import wheel
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 DIST = ROOT / 'dist'
@@ -274,25 +274,7 @@ def replace_pod(juju: jubilant.Juju, pod: str) -> None:
 
 def pulse_archive(folder: pathlib.Path) -> pathlib.Path:
     """A tar archive of one wheel with the workflow Pulse."""
-    return code_archive(folder, 'pulse', PULSE)
-
-
-def code_archive(folder: pathlib.Path, name: str, text: str) -> pathlib.Path:
-    """A tar archive of one wheel with one module."""
-    wheel = folder / f'{name}-1.0-py3-none-any.whl'
-    info = f'{name}-1.0.dist-info'
-    files = {
-        f'{name}/__init__.py': text,
-        f'{info}/METADATA': f'Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: temporalio\n',
-        f'{info}/WHEEL': 'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
-    }
-    record = ''.join(f'{path},,\n' for path in [*files, f'{info}/RECORD'])
-    with zipfile.ZipFile(wheel, 'w') as archive:
-        for path, content in {**files, f'{info}/RECORD': record}.items():
-            archive.writestr(path, content)
-    with tarfile.open(folder / f'{name}.tar', 'w') as archive:
-        archive.add(wheel, wheel.name)
-    return folder / f'{name}.tar'
+    return wheel.archive(folder, 'pulse', PULSE)
 
 
 def outside(juju: jubilant.Juju, name: str, expression: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:

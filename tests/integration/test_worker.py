@@ -10,6 +10,8 @@ import pytest
 import suite
 import temporal
 
+from bench import wheel
+
 pytestmark = pytest.mark.soak
 
 APP = 'climber'
@@ -27,7 +29,7 @@ def address(juju: jubilant.Juju, tmp_path_factory: pytest.TempPathFactory, reque
         suite.register_namespace(juju)
         env = folder / 'climber.env'
         env.write_text('PASSWORD=of-the-file\n')
-        archive = suite.code_archive(folder, 'climber', _CODE.read_text())
+        archive = wheel.archive(folder, 'climber', _CODE.read_text())
         suite.deploy_worker(juju, APP, workflows=archive, env=env, queue=f'{APP},other')
         juju.integrate(f'{APP}:temporal-host-info', f'{suite.SERVER}:temporal-host-info')
         suite.wait_active(juju)
