@@ -1,6 +1,7 @@
 """The interface `postgresql_client`, requirer's side, in the V0 wire format that PostgreSQL charms speak.
 
-Requirer, application databag (raw strings): `database`, `requested-secrets` (JSON list).
+Requirer, application databag (raw strings): `database`, `requested-secrets` (JSON list), and where the user is to have
+roles beside its own database `extra-user-roles` (comma-separated).
 Provider, application databag: `endpoints` ("host:port[,host:port]"), `database`, `secret-user` (URI of a secret with
 `username` and `password`), `secret-tls` (URI of one with `tls`, "True" or "False", and `tls-ca`); the same keys as
 plain text from providers that know no secrets. Source: data_interfaces V0 as vendored by postgresql-k8s 14 and 16.
@@ -19,9 +20,15 @@ _SECRETS = ('secret-user', 'secret-tls')
 _REQUESTED = ('username', 'password', 'tls', 'tls-ca', 'uris')
 
 
-def request(database: str) -> dict[str, str]:
-    """What the requirer's leader writes to ask for a database and a user of its own."""
-    return {'database': database, 'requested-secrets': databags.dump_json(_REQUESTED)}
+def request(database: str, roles: str = '') -> dict[str, str]:
+    """What the requirer's leader writes to ask for a database and a user of its own.
+
+    Args:
+        database: its name.
+        roles: what PostgreSQL's charm knows as extra user roles, comma-separated.
+    """
+    asked = {'database': database, 'requested-secrets': databags.dump_json(_REQUESTED), 'extra-user-roles': roles}
+    return {key: value for key, value in asked.items() if value}
 
 
 def secret_uris(relation: ops.Relation) -> list[str]:

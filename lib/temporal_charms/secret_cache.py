@@ -33,14 +33,23 @@ class SecretCache:
         self._known: dict[str, Content] = {}
         self._loaded = False
 
-    def get(self, uri: str, reader: Callable[[], Content]) -> Content:
+    def get(self, uri: str, reader: Callable[[], Content], *, anew: bool = False) -> Content:
         """The content of a secret, read only if it is not known.
 
         Args:
             uri: of the secret.
             reader: reads it; what it raises is raised.
+            anew: whether to read it all the same, which alone notices that it can no longer be read. Where Juju does
+                not answer, what is known goes on to hold.
         """
-        known, name = self._load(), _name(uri)
+        known, name = self._load(), identifier(uri)
+        if anew:
+            try:
+                self.put(uri, reader())
+            except ops.ModelError as error:
+                if _gone(error):
+                    self.forget(uri)
+                    raise
         if name not in known:
             known[name] = reader()
             self._save()
@@ -48,7 +57,7 @@ class SecretCache:
 
     def put(self, uri: str, content: Content) -> None:
         """Remember what a secret holds now."""
-        self._load()[_name(uri)] = content
+        self._load()[identifier(uri)] = content
         self._save()
 
     def refresh(self, secret: ops.Secret) -> None:
@@ -64,7 +73,7 @@ class SecretCache:
 
     def forget(self, uri: str) -> None:
         """Read a secret anew the next time."""
-        if self._load().pop(_name(uri), None) is not None:
+        if self._load().pop(identifier(uri), None) is not None:
             self._save()
 
     def _load(self) -> dict[str, Content]:
@@ -80,6 +89,11 @@ class SecretCache:
             push(self._container, [File(self._path, json.dumps(self._known), 0o600, owner=0)])
 
 
-def _name(uri: str) -> str:
-    """A secret's identifier: the same secret is called by URIs with and without the model."""
+def _gone(error: ops.ModelError) -> bool:
+    """Whether Juju says that a secret is not there or not granted, and not that it cannot tell."""
+    return isinstance(error, ops.SecretNotFoundError) or 'permission denied' in str(error)
+
+
+def identifier(uri: str) -> str:
+    """A secret's identifier, the last part of its URI: the same secret is called by URIs with and without the model."""
     return uri.rsplit('/', 1)[-1].rsplit(':', 1)[-1]

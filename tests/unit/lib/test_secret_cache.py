@@ -76,3 +76,34 @@ def test_given_no_container_when_read_then_every_hook_asks_juju(cache, monkeypat
     reader = _reader('one', 'two')
 
     assert [cache().get(URI, reader)['password'] for _ in range(2)] == ['one', 'two']
+
+
+def test_given_a_secret_when_it_is_read_anew_then_juju_is_asked_and_the_answer_remembered(cache):
+    cache().get(URI, _reader('old'))
+
+    assert cache().get(URI, _reader('new'), anew=True) == {'password': 'new'}
+    assert cache().get(URI, _reader()) == {'password': 'new'}
+
+
+@pytest.mark.parametrize('error', [ops.SecretNotFoundError('not found'), ops.ModelError('ERROR permission denied')])
+def test_given_a_secret_that_is_gone_when_it_is_read_anew_then_it_is_forgotten(cache, error):
+    def refuse() -> dict[str, str]:
+        raise error
+
+    cache().get(URI, _reader('old'))
+
+    with pytest.raises(ops.ModelError):
+        cache().get(URI, refuse, anew=True)
+    assert cache().get(URI, _reader('granted again')) == {'password': 'granted again'}
+
+
+def test_given_juju_that_does_not_answer_when_a_secret_is_read_anew_then_what_is_known_holds(cache):
+    def fail() -> dict[str, str]:
+        raise ops.ModelError('ERROR connection is shut down')
+
+    cache().get(URI, _reader('old'))
+
+    assert cache().get(URI, fail, anew=True) == {'password': 'old'}
+    cache().forget(URI)
+    with pytest.raises(ops.ModelError):
+        cache().get(URI, fail, anew=True)
