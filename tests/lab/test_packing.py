@@ -28,6 +28,7 @@ SUITE = {
     SERVER: '.',
     'temporal-admin-k8s': 'charms/temporal-admin-k8s',
     'temporal-worker-k8s': 'charms/temporal-worker-k8s',
+    'external-service-integrator': 'charms/external-service-integrator',
 }
 NEIGHBOURS = {
     'postgresql-k8s': 'lab/neighbours/postgresql-k8s',
@@ -133,7 +134,7 @@ def test_given_a_packed_charm_then_it_holds_the_locked_versions_and_no_other_dis
     assert versions == locked(member)
 
 
-@pytest.mark.parametrize('charm', ['temporal-admin-k8s', 'temporal-worker-k8s'], scope='session', indirect=True)
+@pytest.mark.parametrize('charm', [name for name in SUITE if name != SERVER], scope='session', indirect=True)
 def test_given_a_sibling_when_packed_then_the_shared_library_in_it_is_the_repositorys(charm, unpacked):
     packed = _on_disk(unpacked / _PACKAGES / 'temporal_charms')
 

@@ -1,0 +1,19 @@
+"""The page that explains statuses has a section for each condition of this charm, in the same order."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import plan
+
+_PAGE = pathlib.Path(__file__).parents[4] / 'docs' / 'how-to' / 'statuses.md'
+
+
+def test_given_the_conditions_then_the_page_explains_each_and_no_other():
+    sections = re.split(r'^## ', _PAGE.read_text(), flags=re.MULTILINE)
+    (section,) = (text for text in sections if text.startswith('external-service-integrator\n'))
+
+    explained = re.findall(r'^### (.*)$', section, flags=re.MULTILINE)
+
+    assert explained == [condition.name for condition in plan.CONDITIONS]
