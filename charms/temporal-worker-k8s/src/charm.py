@@ -10,11 +10,14 @@ import functools
 import ops
 from temporal_charms import databags
 from temporal_charms.conditions import first_unmet
-from temporal_charms.secret_cache import SecretCache
+from temporal_charms.secret_cache import SecretCache, identifier
 
 import facts
+import integration_report
+import integrations
 import plan
 import variables
+from integration_options import ENDPOINTS, EXTERNAL
 from workload import Workload
 
 
@@ -43,9 +46,21 @@ class TemporalWorkerCharm(ops.CharmBase):
             server.relation_changed,
             server.relation_broken,
             info.relation_created,
+            *(
+                event
+                for name in (*ENDPOINTS, EXTERNAL)
+                for event in (
+                    self.on[name].relation_created,
+                    self.on[name].relation_changed,
+                    self.on[name].relation_broken,
+                )
+            ),
+            # Its units say where they are, and a unit that is gone says it no more.
+            self.on['amqp'].relation_departed,
         ):
             framework.observe(event, self._reconcile)
         framework.observe(self.on.secret_changed, self._on_secret_changed)
+        framework.observe(self.on['show-integrations'].action, self._on_show_integrations)
         framework.observe(self.on.collect_unit_status, self._collect_status)
 
     @functools.cached_property
@@ -62,12 +77,19 @@ class TemporalWorkerCharm(ops.CharmBase):
         Who changes one secret mostly changes others with it, and one restart is enough for all.
         """
         wanted, _ = variables.wishes(str(self.config['environment-secrets']), self.app.name)
-        if event.secret.unique_identifier in {wish.identifier for wish in wanted}:
+        read = {wish.uri for wish in wanted} | integrations.secret_uris(self.model)
+        if event.secret.unique_identifier in {identifier(uri) for uri in read}:
             self._secrets.refresh(event.secret)
-            for uri in {wish.uri for wish in wanted if wish.identifier != event.secret.unique_identifier}:
+            for uri in {uri for uri in read if identifier(uri) != event.secret.unique_identifier}:
                 with contextlib.suppress(ops.ModelError):
                     self._secrets.refresh(self.model.get_secret(id=uri))
         self._reconcile(event)
+
+    def _on_show_integrations(self, event: ops.ActionEvent) -> None:
+        known = self._facts
+        given = {**known.variables.values, **known.secrets.values}
+        ledger = integration_report.Ledger(self._container)
+        integration_report.run(event, self.unit.name, known.integrations, given, ledger)
 
     def _reconcile(self, event: ops.EventBase) -> None:
         """Make everything look like the plan, whatever happened."""
@@ -76,10 +98,13 @@ class TemporalWorkerCharm(ops.CharmBase):
         if self._plan.prepare:
             self._prepare()
         self.workload.apply(self._plan)
+        if self._facts.code.reachable:
+            integration_report.Ledger(self._container).note(self._facts.integrations.found)
         if self._facts.leader:
             for name, content in (
                 ('temporal-host-info', self._plan.request),
                 ('temporal-worker-info', self._plan.databag),
+                *self._plan.requests.items(),
             ):
                 for relation in self.model.relations[name]:
                     if relation.active:

@@ -13,6 +13,7 @@ from temporal_charms.admin import Frontend
 from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import read
 
+from integrations import Integrations
 from loader.layout import PREPARED, Prepared
 from options import Config, address
 from variables import Secrets, Variables
@@ -110,6 +111,7 @@ class Facts:
     config: Config
     server: Server
     workflows: Resource
+    integrations: Integrations
     variables: Variables
     secrets: Secrets
     proxies: Mapping[str, str]
@@ -117,8 +119,8 @@ class Facts:
 
     @property
     def given(self) -> dict[str, str]:
-        """The operator's own variables; secrets are stronger than the file."""
-        return {**self.variables.values, **self.secrets.values}
+        """The operator's own variables; secrets are stronger than the file, and both than related applications."""
+        return {**self.integrations.values, **self.variables.values, **self.secrets.values}
 
     @classmethod
     def load(cls, charm: ops.CharmBase, secrets: SecretCache, *, anew: bool) -> Facts:
@@ -137,6 +139,7 @@ class Facts:
             config=config,
             server=Server.load(charm.model, config.host),
             workflows=Resource.load(charm.model, 'workflows-file'),
+            integrations=Integrations.load(charm.model, charm.config, secrets, anew=anew),
             variables=Variables.load(Resource.load(charm.model, 'env-file').path, app),
             proxies=_proxies(os.environ),
             secrets=Secrets.load(charm.model, config.secrets, app, secrets, anew=anew),

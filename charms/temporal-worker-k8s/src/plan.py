@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+from collections.abc import Mapping
 
 import ops
 from ops import pebble
@@ -68,6 +69,17 @@ _BEFORE_CODE: tuple[Condition[Facts], ...] = (
         lambda facts: not facts.secrets.problem,
         lambda facts: ops.BlockedStatus(facts.secrets.problem),
         stops=False,
+    ),
+    Condition(
+        'integrations',
+        lambda facts: not facts.integrations.problem,
+        lambda facts: ops.BlockedStatus(facts.integrations.problem),
+        stops=False,
+    ),
+    Condition(
+        'required-integrations',
+        lambda facts: not facts.integrations.missing,
+        lambda facts: facts.integrations.status(facts.app),
     ),
     Condition(
         'container',
@@ -142,6 +154,7 @@ class Plan:
         layer: the Pebble layer; empty while the worker may not be (re)started.
         databag: what the application says on `temporal-worker-info`.
         request: what it asks of the server on `temporal-host-info`.
+        requests: endpoint to what it asks of the applications that the code uses.
         wakes: whether to look again in a while, since nothing else brings the news.
     """
 
@@ -152,6 +165,7 @@ class Plan:
     layer: pebble.LayerDict
     databag: dict[str, str]
     request: dict[str, str]
+    requests: Mapping[str, Mapping[str, str]]
     wakes: bool
 
 
@@ -169,7 +183,8 @@ def make(facts: Facts) -> Plan:
         layer=_layer(facts, files) if files and unmet is None else {},
         databag=_databag(facts),
         request=host_info.Request(facts.config.namespace).dump(),
-        wakes=facts.secrets.comes or prepared.passing,
+        requests=facts.integrations.requests,
+        wakes=facts.secrets.comes or facts.integrations.comes or prepared.passing,
     )
 
 
