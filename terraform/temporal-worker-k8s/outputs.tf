@@ -15,6 +15,11 @@ output "provides" {
 output "requires" {
   description = "Endpoints that want a provider"
   value = {
+    amqp               = "amqp"
+    database           = "database"
+    external_service   = "external-service"
+    kafka              = "kafka"
+    s3                 = "s3"
     temporal_host_info = "temporal-host-info"
   }
 }
