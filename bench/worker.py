@@ -100,76 +100,77 @@ def _beside(pairs: list[tuple[float, float]], divisor: float = 1) -> Beside:
 @contextlib.contextmanager
 def _plain(address: str, queue: str) -> Iterator[float]:
     """A worker without the charm, and how long it took until it polled."""
-    began = time.monotonic()
+    began = time.time()
     process = subprocess.Popen([sys.executable, '-m', 'bench.labour', address, queue])
     try:
-        yield _new_poller(address, queue, set(), began)
+        yield _polled(address, queue, began) - began
     finally:
         process.terminate()
         process.wait()
 
 
 def _restarted(juju: jubilant.Juju, address: str) -> float:
-    """Seconds from the restart of the charm's process until it polls."""
-    before = asyncio.run(_pollers(address, _APP))
+    """Seconds from the start of the charm's process until it polls."""
     command = ['kubectl', '--namespace', juju.model or '', 'exec', f'{_APP}-0', '--container=temporal-worker', '--']
     # Without what ends before: only the new process's way to its first poll is measured.
     subprocess.run([*command, '/charm/bin/pebble', 'stop', 'temporal-worker'], check=True, capture_output=True)
-    began = time.monotonic()
+    began = time.time()
     starting = subprocess.Popen(
         [*command, '/charm/bin/pebble', 'start', 'temporal-worker'],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        return _new_poller(address, _APP, before, began)
+        return _polled(address, _APP, began) - began
     finally:
         starting.wait()
 
 
 def _shipped(juju: jubilant.Juju, address: str, code: pathlib.Path) -> float:
-    before = asyncio.run(_pollers(address, _APP))
-    began = time.monotonic()
+    """Juju replaces the pod for it."""
+    before, began = _pod(juju), time.time()
     juju.cli('attach-resource', _APP, f'workflows-file={code}')
-    found = _new_poller(address, _APP, before, began)
+    while _pod(juju) in ('', before):
+        time.sleep(0.2)
+    found = _polled(address, _APP, time.time()) - began
     juju.wait(lambda status: jubilant.all_active(status, _APP) and jubilant.all_agents_idle(status, _APP), timeout=180)
     return found
+
+
+def _pod(juju: jubilant.Juju) -> str:
+    query = ['--ignore-not-found', '--output=jsonpath={.metadata.uid}']
+    command = ['kubectl', '--namespace', juju.model or '', 'get', 'pod', f'{_APP}-0', *query]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def _silence(juju: jubilant.Juju, address: str) -> float:
     def restart() -> None:
         time.sleep(3)
         juju.config(_APP, {'max-cached-workflows': 900})
-        before = asyncio.run(_pollers(address, _APP))
-        _new_poller(address, _APP, before, time.monotonic())
+        time.sleep(20)
 
     return asyncio.run(_gap(address, restart))
 
 
-def _new_poller(address: str, queue: str, before: set[str], began: float) -> float:
+def _polled(address: str, queue: str, since: float) -> float:
+    """Wait until somebody has polled a queue for activities after a moment; the time of the first such poll seen.
+
+    An identity tells nothing: in a new pod a process has the number that it had in the old one.
+    """
+    request = DescribeTaskQueueRequest(
+        namespace='default', task_queue=TaskQueue(name=queue), task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+    )
+
     async def main() -> float:
         client = await Client.connect(address)
-        while not await _seen(client, queue) - before:
-            if time.monotonic() - began > 180:
-                raise TimeoutError(f'nobody new polls {queue}')
+        while time.time() < since + 180:
+            pollers = (await client.workflow_service.describe_task_queue(request)).pollers
+            if late := [seen for one in pollers if (seen := one.last_access_time.ToNanoseconds() / 1e9) > since]:
+                return min(late)
             await asyncio.sleep(0.05)
-        return time.monotonic() - began
+        raise TimeoutError(f'nobody polls {queue}')
 
     return asyncio.run(main())
-
-
-async def _pollers(address: str, queue: str) -> set[str]:
-    return await _seen(await Client.connect(address), queue)
-
-
-async def _seen(client: Client, queue: str) -> set[str]:
-    """The identities of those who poll a queue for activities."""
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=queue),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-    )
-    return {poller.identity for poller in (await client.workflow_service.describe_task_queue(request)).pollers}
 
 
 async def _rate(address: str, queue: str) -> float:
