@@ -19,6 +19,7 @@ import tomllib
 from concurrent import futures
 
 import yaml
+from packaging.requirements import Requirement
 
 from lab import commands, programs, settings
 from lab.progress import LabError, step
@@ -192,16 +193,24 @@ def _lab_charmcraft() -> tuple[list[str], dict[str, str]]:
 
 
 def _workflows(record: dict) -> None:
-    """dist/<name>.tar of each folder of workflows."""
-    for project in sorted((settings.ROOT / 'workflows').glob('*/pyproject.toml')):
-        _archive(project.parent, tomllib.loads(project.read_text())['project']['name'], record)
+    """dist/<name>.tar of each folder of workflows, but for those that are there for others."""
+    folders = {}
+    needs = {}
+    for file in sorted((settings.ROOT / 'workflows').glob('*/pyproject.toml')):
+        project = tomllib.loads(file.read_text())['project']
+        folders[project['name']] = file.parent
+        needs[project['name']] = [Requirement(text).name for text in project['dependencies']]
+    for project in folders:
+        if not any(project in needed for needed in needs.values()):
+            own = [project, *(name for name in needs[project] if name in folders)]
+            _archive(project, [folders[name] for name in own], record)
 
 
-def _archive(folder: pathlib.Path, project: str, record: dict) -> None:
-    """One archive: the workflows' wheel and the wheels of what it needs, for the worker image's Python."""
+def _archive(project: str, folders: list[pathlib.Path], record: dict) -> None:
+    """One archive: the wheels of some folders, and of what they need, for the worker image's Python."""
     target = settings.DIST / f'{project}.tar'
     digest = hashlib.sha256((settings.ROOT / 'uv.lock').read_bytes())
-    for path in tracked(folder):
+    for path in (file for folder in folders for file in tracked(folder)):
         digest.update(str(path.relative_to(settings.ROOT)).encode() + path.read_bytes())
     if record.get(target.name) == digest.hexdigest() and target.exists():
         return
@@ -209,8 +218,9 @@ def _archive(folder: pathlib.Path, project: str, record: dict) -> None:
         wheels = settings.HOME / 'pack' / 'wheels'
         shutil.rmtree(wheels, ignore_errors=True)
         wheels.mkdir(parents=True)
-        build = [settings.UV, 'build', '--quiet', '--wheel', f'--out-dir={wheels}', str(folder)]
-        commands.run(build, what=f'building {project}', log='pack-workflows')
+        for folder in folders:
+            build = [settings.UV, 'build', '--quiet', '--wheel', f'--out-dir={wheels}', str(folder)]
+            commands.run(build, what=f'building {folder.name}', log='pack-workflows')
         export = [settings.UV, 'export', '--quiet', '--frozen', '--no-header', '--no-emit-workspace', '--no-dev',
                   f'--package={project}', '--project', str(settings.ROOT)]  # fmt: skip
         requirements = wheels.parent / 'requirements.txt'
@@ -221,6 +231,7 @@ def _archive(folder: pathlib.Path, project: str, record: dict) -> None:
         commands.run(
             [*download, '--quiet', '--require-hashes', '--no-deps', '--only-binary=:all:', '--python-version=3.11',
              '--implementation=cp', '--platform=manylinux_2_17_x86_64', '--platform=manylinux2014_x86_64',
+             '--platform=manylinux_2_28_x86_64',
              f'--dest={wheels}', f'--requirement={requirements}'],
             what='fetching the wheels that the workflows need',
             log='pack-workflows',

@@ -41,6 +41,12 @@ PROGRAMS = {
 }
 """What is built from Go files for a charm, and how it answers a wrong question."""
 
+OWN = {
+    'oci_factory': settings.ROOT / 'workflows/oci_factory',
+    'temporal_events': settings.ROOT / 'workflows/events',
+}
+"""The repository's wheels in the archive of the workflows."""
+
 WARM = 30
 """Seconds that packing may take when nothing has changed."""
 
@@ -201,13 +207,13 @@ def wheels(dist: pathlib.Path) -> dict[str, bytes]:
 
 
 def test_given_the_packed_workflows_then_they_are_wheels_of_all_they_need_in_the_locked_versions(wheels, locked):
-    own = tomllib.loads((settings.ROOT / 'workflows/oci_factory/pyproject.toml').read_text())['project']['version']
+    own = {name: tomllib.loads((folder / 'pyproject.toml').read_text())['project'] for name, folder in OWN.items()}
 
     found = [parse_wheel_filename(name) for name in wheels]
 
     # The SDK is among them, too, so that the archive also does where the worker's image is another one.
     assert sorted((name, str(version)) for name, version, _, _ in found) == sorted(
-        {**locked('oci-factory'), 'oci-factory': own}.items()
+        {**locked('oci-factory'), **{one['name']: one['version'] for one in own.values()}}.items()
     )
 
 
@@ -217,15 +223,16 @@ def test_given_the_packed_workflows_then_each_wheel_but_their_own_is_the_locked_
 
     foreign = {name for name, content in wheels.items() if f'sha256:{hashlib.sha256(content).hexdigest()}' not in known}
 
-    assert [name.partition('-')[0] for name in foreign] == ['oci_factory']
+    assert sorted(name.partition('-')[0] for name in foreign) == sorted(OWN)
 
 
-def test_given_the_packed_workflows_then_their_code_is_the_repositorys(wheels):
-    (own,) = (content for name, content in wheels.items() if name.startswith('oci_factory-'))
+@pytest.mark.parametrize('name', sorted(OWN))
+def test_given_the_packed_workflows_then_their_code_is_the_repositorys(name, wheels):
+    (own,) = (content for file, content in wheels.items() if file.startswith(f'{name}-'))
     with zipfile.ZipFile(io.BytesIO(own)) as archive:
         packed = {n: archive.read(n) for n in archive.namelist() if '.dist-info/' not in n and not n.endswith('/')}
 
-    assert packed == _in_git(settings.ROOT / 'workflows/oci_factory/src')
+    assert packed == _in_git(OWN[name] / 'src')
 
 
 class Copy:
@@ -306,6 +313,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
         ('lib/temporal_charms/workload.py', set(CHARMS)),
         ('uv.lock', {*CHARMS, 'oci-factory'}),
         ('workflows/oci_factory/src/oci_factory/plan.py', {'oci-factory'}),
+        ('workflows/events/src/temporal_events/kafka.py', {'oci-factory'}),
         ('tests/unit/world.py', set()),
     ],
 )

@@ -1,0 +1,48 @@
+"""Decodes Avro messages in Confluent's framing: a zero byte, the schema's number in four bytes, the record.
+
+By fastavro: it is what confluent-kafka's own deserializer decodes with, too.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Protocol
+
+import fastavro
+
+from temporal_events.model import Message, Poison
+
+_HEAD = 5
+
+
+class Schemas(Protocol):
+    """Where schemas are."""
+
+    def schema(self, number: int) -> Any:
+        """A schema as fastavro reads by it. Raises Unavailable or Poison."""
+        ...
+
+
+def decode(message: Message, schemas: Schemas) -> Any:
+    """What a message says, read with the schema with which it was written.
+
+    Raises:
+        Poison: when that cannot be read.
+        Unavailable: when the registry does not answer.
+    """
+    value = message.value
+    if value is None:
+        raise Poison('the message has no value')
+    if len(value) < _HEAD or value[0] != 0:
+        raise Poison(f'the message is not framed as Avro: it begins with {value[:_HEAD].hex(" ") or "nothing"}')
+    number = int.from_bytes(value[1:_HEAD], 'big')
+    schema = schemas.schema(number)
+    content = io.BytesIO(value[_HEAD:])
+    try:
+        found = fastavro.schemaless_reader(content, schema, None)
+    except Exception as error:
+        # fastavro has no common class for what it raises.
+        raise Poison(f'the message is none of schema {number}: {type(error).__name__}: {error}') from None
+    if content.read(1):
+        raise Poison(f'the message is none of schema {number}: it has more bytes than that')
+    return found

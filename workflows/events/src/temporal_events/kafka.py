@@ -1,0 +1,286 @@
+"""Kafka as a source of messages, by confluent-kafka: offsets are committed for what was settled, and only so."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dataclasses
+import functools
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import confluent_kafka as ck
+
+from temporal_events.model import Consumption, Message, Progress, Unavailable
+
+PROTOCOLS = ('SASL_SSL', 'SASL_PLAINTEXT', 'SSL', 'PLAINTEXT')
+MECHANISMS = ('SCRAM-SHA-512', 'SCRAM-SHA-256', 'PLAIN')
+
+_TAKEN = 32
+"""Messages that are taken at once: they are settled at the same time."""
+
+_WAIT = 0.25
+"""Seconds for which a thread waits for a message; a consumer that is to end waits for it no longer."""
+
+_CLOSE = 3.0
+_TROUBLED = 30.0
+"""Seconds for which a problem counts that librdkafka has told of: it tells again every ten seconds while it lasts."""
+
+_logger = logging.getLogger(__name__)
+_T = TypeVar('_T')
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Where the brokers are, and as whom to go there.
+
+    Attributes:
+        brokers: HOST:PORT, separated by commas.
+        protocol: one of `PROTOCOLS`.
+        mechanism: one of `MECHANISMS`; of the protocols with SASL.
+        username: likewise.
+        password: likewise.
+        ca: certificates in PEM, which alone are trusted; empty for those that the system trusts.
+        more: options of librdkafka, over all others.
+    """
+
+    brokers: str
+    protocol: str = 'SASL_SSL'
+    mechanism: str = 'SCRAM-SHA-512'
+    username: str = ''
+    password: str = dataclasses.field(default='', repr=False)
+    ca: str = dataclasses.field(default='', repr=False)
+    more: tuple[tuple[str, str], ...] = ()
+
+    def options(self) -> dict[str, Any]:
+        """As librdkafka names them."""
+        options: dict[str, Any] = {'bootstrap.servers': self.brokers, 'security.protocol': self.protocol}
+        if self.protocol.startswith('SASL_'):
+            options |= {
+                'sasl.mechanism': self.mechanism,
+                'sasl.username': self.username,
+                'sasl.password': self.password,
+            }
+        if self.protocol.endswith('SSL'):
+            options |= {'ssl.ca.pem': self.ca} if self.ca else {'ssl.ca.location': 'probe'}
+        return {**options, **dict(self.more)}
+
+
+class Kafka:
+    """A consumer of some topics, in a thread of its own: librdkafka's calls block.
+
+    All methods with an underscore and no `async` run in that thread; its callbacks, too, since they run within calls.
+
+    Args:
+        settings: where, and as whom.
+        consumption: which topics, and in which group.
+    """
+
+    def __init__(self, settings: Settings, consumption: Consumption) -> None:
+        self._options = {
+            **settings.options(),
+            'group.id': consumption.group,
+            'client.id': 'temporal-events',
+            'enable.auto.commit': False,
+            'enable.auto.offset.store': False,
+            # A group that is new begins with what is there.
+            'auto.offset.reset': 'earliest',
+            'reconnect.backoff.max.ms': 5000,
+            'error_cb': self._problem,
+            'on_commit': self._committed,
+            'logger': _logger,
+        }
+        self._topics = list(consumption.topics)
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, f'kafka-{consumption.group}')
+        self._consumer: ck.Consumer | None = None
+        self._trouble: tuple[float, str] = (0.0, '')
+        self._assigned: dict[tuple[str, int], int] = {}
+        """Partition to the number of its assignment: what was taken in an earlier one is not ours to acknowledge."""
+        self._assignments = 0
+        self._waiting: deque[Message] = deque()
+        self._paused = self._fatal = False
+        self._owed: dict[tuple[str, int], int] = {}
+        """Partition to the offset that is still to be committed."""
+        self._next: dict[tuple[str, int], int] = {}
+
+    async def take(self) -> Sequence[Message]:
+        """The next messages, of the partitions that are assigned to it now."""
+        return await self._run(self._take)
+
+    async def keep(self, progress: Progress) -> None:
+        """Poll, so that the group does not take this consumer for one that hangs; new messages have to wait."""
+        await self._run(self._keep)
+        self.tell(progress)
+
+    async def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Have the offsets committed, without waiting for that: who dies before it is done meets them again."""
+        await self._run(functools.partial(self._acknowledge, messages))
+
+    def tell(self, progress: Progress) -> None:
+        """Positions and lag, as the last fetch knew it."""
+        progress.positions = {_lane(*at): offset for at, offset in self._next.items()}
+        consumer, lag = self._consumer, {}
+        for at, offset in list(self._next.items()):
+            if consumer is not None and at in self._assigned:
+                _, end = consumer.get_watermark_offsets(ck.TopicPartition(*at), cached=True)
+                if end >= 0:
+                    lag[_lane(*at)] = max(end - offset, 0)
+        progress.lag = lag
+
+    async def close(self) -> None:
+        """Leave the group; without a broker that answers, the group notices in its own time."""
+        try:
+            await asyncio.wait_for(self._run(self._close), _CLOSE)
+        except TimeoutError:
+            _logger.warning('the brokers do not answer: the group is left without a word')
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _take(self) -> list[Message]:
+        consumer = self._open()
+        if self._paused:
+            consumer.resume(consumer.assignment())
+            self._paused = False
+        self._commit()
+        self._poll(_WAIT)
+        while len(self._waiting) < _TAKEN and self._poll(0):
+            pass
+        taken = [self._waiting.popleft() for _ in range(min(_TAKEN, len(self._waiting)))]
+        since, trouble = self._trouble
+        if not taken and trouble and time.monotonic() - since < _TROUBLED:
+            raise Unavailable(trouble)
+        return taken
+
+    def _keep(self) -> None:
+        consumer = self._open()
+        # Those that were assigned meanwhile, too.
+        consumer.pause(consumer.assignment())
+        self._paused = True
+        self._poll(0)
+
+    def _open(self) -> ck.Consumer:
+        if self._fatal:
+            self._drop([ck.TopicPartition(*at) for at in self._assigned])
+            self._close()
+            self._fatal = False
+        if self._consumer is None:
+            try:
+                self._consumer = ck.Consumer(self._options)
+            except (ck.KafkaException, ValueError) as error:
+                raise Unavailable(f'librdkafka refuses its options: {_words(error)}') from None
+            self._consumer.subscribe(
+                self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+        return self._consumer
+
+    def _poll(self, seconds: float) -> bool:
+        """Let callbacks run and add a message to those that wait; whether there was one."""
+        assert self._consumer is not None
+        # Whatever is None in its types is there in a message without an error.
+        found: Any = self._consumer.poll(seconds)
+        if found is None:
+            return False
+        error = found.error()
+        if error is not None:
+            self._problem(error)
+            return False
+        at = (found.topic(), found.partition())
+        if at in self._assigned:
+            self._trouble = (0.0, '')
+            self._waiting.append(_message(found, self._assigned[at]))
+            self._next[at] = found.offset() + 1
+        return True
+
+    def _acknowledge(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            at, assignment = message.receipt
+            if self._assigned.get(at) == assignment:
+                self._owed[at] = message.position + 1
+        self._commit()
+
+    def _commit(self, *, wait: bool = False) -> None:
+        """Commit what is owed, and hear of it by `_committed`; what fails is owed again."""
+        if not self._owed or self._consumer is None:
+            return
+        owed, self._owed = self._owed, {}
+        offsets = [ck.TopicPartition(*at, offset) for at, offset in owed.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=not wait)
+        except ck.KafkaException as error:
+            _logger.warning('offsets are not committed: %s', _words(error))
+            self._owed = owed | self._owed
+
+    def _committed(self, error: ck.KafkaError | None, partitions: list[ck.TopicPartition]) -> None:
+        for partition in partitions:
+            at = (partition.topic, partition.partition)
+            if (error or partition.error) and at in self._assigned and at not in self._owed:
+                _logger.warning('%s is not committed: %s', _lane(*at), error or partition.error)
+                self._owed[at] = partition.offset
+
+    def _on_assign(self, _: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+        self._assignments += 1
+        self._assigned |= {(one.topic, one.partition): self._assignments for one in partitions}
+        self._trouble = (0.0, '')
+        # One that was here before, and was paused then, may be so still.
+        self._paused = True
+        _logger.info('assigned: %s', ', '.join(sorted(_lane(*at) for at in self._assigned)) or 'nothing')
+
+    def _on_revoke(self, _: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+        # The next owner begins where this one has committed to.
+        self._commit(wait=True)
+        self._drop(partitions)
+
+    def _on_lost(self, _: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+        """They are another one's already."""
+        self._drop(partitions)
+
+    def _drop(self, partitions: Iterable[ck.TopicPartition]) -> None:
+        gone = {(one.topic, one.partition) for one in partitions}
+        for book in (self._assigned, self._owed, self._next):
+            for at in gone:
+                book.pop(at, None)
+        self._waiting = deque(one for one in self._waiting if one.receipt[0] not in gone)
+
+    def _problem(self, error: ck.KafkaError) -> None:
+        """What librdkafka tells: it goes on by itself unless the error is fatal; then a new consumer is made."""
+        words = f'Kafka does not deliver: {_words(error)}'
+        if self._trouble[1] != words:
+            _logger.warning('%s', words)
+        self._trouble = (time.monotonic(), words)
+        self._fatal = self._fatal or error.fatal()
+
+    def _close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            # It waits for what is being committed.
+            consumer.close()
+
+
+def _message(found: Any, assignment: int) -> Message:
+    at = (found.topic(), found.partition())
+    kind, timestamp = found.timestamp()
+    return Message(
+        lane=_lane(*at),
+        position=found.offset(),
+        value=found.value(),
+        key=found.key(),
+        headers=tuple((name, content or b'') for name, content in found.headers() or ()),
+        timestamp=0 if kind == ck.TIMESTAMP_NOT_AVAILABLE else timestamp,
+        receipt=(at, assignment),
+    )
+
+
+def _lane(topic: str, partition: int) -> str:
+    return f'{topic}/{partition}'
+
+
+def _words(error: Any) -> str:
+    """What an error says, without what tells only librdkafka's developers something."""
+    told = error.args[0] if isinstance(error, BaseException) else error
+    return told.str() if isinstance(told, ck.KafkaError) else str(told)
