@@ -7,6 +7,7 @@ those that were there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -18,7 +19,7 @@ import development
 import generator
 from served import SEED, TOKEN
 from stand_ins.server import Server, StandIns
-from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
+from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError, WorkflowHistory
 
 FOLDER = pathlib.Path(__file__).parent / 'histories'
 
@@ -80,6 +81,7 @@ async def served(server: Server) -> list[WorkflowHistory]:
         for scenario in SCENARIOS:
             arrange(server, scenario)
             found += await histories(client, scenario)
+        found.append(await former(client))
     return found
 
 
@@ -102,6 +104,19 @@ async def histories(client: Client, scenario: Scenario) -> list[WorkflowHistory]
         if event.HasField('child_workflow_execution_started_event_attributes')
     ]
     return [main, *[await client.get_workflow_handle(name).fetch_history() for name in children]]
+
+
+async def former(client: Client) -> WorkflowHistory:
+    """The history of a consumer that is started by its former name; it ends where it goes on by the new one."""
+    arguments = ['base-images', 'oci-factory']
+    handle = await client.start_workflow(
+        'ConsumeEventsWorkflow', args=arguments, id='former', task_queue=development.QUEUE
+    )
+    with contextlib.suppress(WorkflowContinuedAsNewError):
+        await handle.result(follow_runs=False)
+    history = await client.get_workflow_handle('former', run_id=handle.first_execution_run_id).fetch_history()
+    await client.get_workflow_handle('former').terminate()
+    return history
 
 
 def _cleaned(part: Any) -> Any:

@@ -186,8 +186,12 @@ print(threading.active_count(), *sorted(found))
     assert result.stderr == ''
     assert result.stdout.split() == [
         '1',
+        'ConsumeEvents',
+        'ConsumeEventsWorkflow',
+        'DeadLetter',
         'RebuildForRelease',
         'RebuildImage',
+        'consume_events',
         'dispatch_rebuild',
         'follow_run',
         'list_notifiers',
@@ -196,6 +200,7 @@ print(threading.active_count(), *sorted(found))
         'read_build_metadata',
         'read_releases',
         'resolve_channels',
+        'retry_letter',
     ]
 
 
