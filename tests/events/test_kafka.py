@@ -281,6 +281,19 @@ def test_a_problem_is_told_until_messages_come(script: deque[Any], how: Any) -> 
     run(main())
 
 
+def test_of_brokers_that_are_down_it_is_told_why_if_that_is_known(script: deque[Any]) -> None:
+    refused = ck.KafkaError(ck.KafkaError._AUTHENTICATION, 'Authentication failed')
+    script += [Delivered(0, wrong=refused), Delivered(0, wrong=AWAY)]
+
+    async def main() -> None:
+        one = source()
+        for _ in range(2):
+            with pytest.raises(Unavailable, match='Kafka does not deliver: Authentication failed'):
+                await one.take()
+
+    run(main())
+
+
 def test_a_problem_of_which_nothing_is_heard_any_more_is_over(
     script: deque[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -250,6 +250,9 @@ class Kafka:
     def _problem(self, error: ck.KafkaError) -> None:
         """What librdkafka tells: it goes on by itself unless the error is fatal; then a new consumer is made."""
         words = f'Kafka does not deliver: {_words(error)}'
+        if error.code() == ck.KafkaError._ALL_BROKERS_DOWN and self._trouble[1]:
+            # What it has told of each of them says more.
+            words = self._trouble[1]
         if self._trouble[1] != words:
             _logger.warning('%s', words)
         self._trouble = (time.monotonic(), words)
