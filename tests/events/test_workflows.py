@@ -43,6 +43,7 @@ class Slow(Source):
         ({}, 'no topic is named'),
         ({'topics': [], 'group': 'g'}, 'no topic is named'),
         ({'topics': [''], 'group': 'g'}, 'no topic is named'),
+        ({'topics': 'base', 'group': 'g'}, 'topics is no list'),
         ({'topics': ['t']}, 'no consumer group is named'),
     ],
 )

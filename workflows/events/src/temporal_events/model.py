@@ -30,17 +30,19 @@ class Consumption:
         group: consumers of one group share the messages; the source remembers for the group how far it has got.
     """
 
-    topics: tuple[str, ...] = ()
+    # A text is refused. As a tuple alone it would be read as one topic for each letter.
+    topics: str | tuple[str, ...] = ()
     group: str = ''
 
     @property
     def problem(self) -> str:
         """What is wrong with it, as a sentence; empty if nothing is."""
+        usage = 'give {"topics": ["TOPIC"], "group": "GROUP"}'
+        if isinstance(self.topics, str):
+            return f'topics is no list: {usage}'
         if not self.topics or not all(self.topics):
-            return 'no topic is named: give {"topics": ["TOPIC"], "group": "GROUP"}'
-        if not self.group:
-            return 'no consumer group is named: give {"topics": ["TOPIC"], "group": "GROUP"}'
-        return ''
+            return f'no topic is named: {usage}'
+        return '' if self.group else f'no consumer group is named: {usage}'
 
 
 @dataclasses.dataclass(frozen=True)
