@@ -13,6 +13,8 @@ import pytest
 import suite
 import temporal
 
+from bench import wheel
+
 pytestmark = pytest.mark.soak
 
 APP, MAIL = 'climber', 'mail'
@@ -32,7 +34,7 @@ def address(juju: jubilant.Juju, tmp_path_factory: pytest.TempPathFactory, reque
         suite.register_namespace(juju)
         env = folder / 'climber.env'
         env.write_text('UNUSED=1\n')
-        archive = suite.code_archive(folder, 'climber', _CODE.read_text())
+        archive = wheel.archive(folder, 'climber', _CODE.read_text())
         suite.deploy_worker(juju, APP, workflows=archive, env=env, queue=APP)
         juju.config(APP, {'required-integrations': f'database,{MAIL}'})
         juju.integrate(f'{APP}:temporal-host-info', f'{suite.SERVER}:temporal-host-info')
