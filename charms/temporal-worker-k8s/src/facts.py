@@ -157,6 +157,9 @@ class Health:
         operator: whether a person has to do something about it.
         restarts: how often it has noticed that it was stuck, and was started anew; since the container started.
         reason: when and why the last time.
+        standing: the key of what the server has been brought to keep running; empty where it is not, or nothing is.
+        trouble: why not.
+        troubles_operator: whether a person has to do something about it.
     """
 
     polling: bool
@@ -164,3 +167,6 @@ class Health:
     operator: bool = False
     restarts: int = 0
     reason: str = ''
+    standing: str = ''
+    trouble: str = ''
+    troubles_operator: bool = False

@@ -16,7 +16,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 from temporalio.worker import Worker
 
-from loader import discovery, layout, pollers
+from loader import discovery, keeper, layout, pollers
 from loader.activities import Activities, Running, hand_over
 from loader.health import State
 from loader.watchdog import Evictions, Stuck
@@ -165,9 +165,10 @@ class Crew:
         running = [asyncio.create_task(worker.run()) for worker in workers]
         watch = pollers.Watch(client, self._wanted, self._code, self._state, self._busy)
         watching = [asyncio.create_task(wait) for wait in (watch.run(), self._stop.wait(), self._evicting.wait())]
+        keeping = asyncio.create_task(keeper.Keeper(client, self._state).run())
         await asyncio.wait([*running, *watching], return_when=asyncio.FIRST_COMPLETED)
         stuck = watching[0].exception() if watching[0].done() else None
-        for task in watching:
+        for task in (*watching, keeping):
             task.cancel()
         await self._drain(client, workers, running)
         if self._stop.is_set():

@@ -31,6 +31,11 @@ class Code:
     workflows: dict[str, type]
     activities: dict[str, Callable[..., Any]]
 
+    @property
+    def dynamic(self) -> bool:
+        """Whether one of the workflows takes every name."""
+        return any(thing.__dict__[_MARKS['workflow']].name is None for thing in self.workflows.values())
+
 
 def modules(distribution: str) -> list[str]:
     """The names of a distribution's modules."""

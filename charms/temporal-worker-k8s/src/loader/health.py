@@ -21,6 +21,9 @@ class State:
         operator: whether a person has to do something about it.
         restarts: how often it had to be started anew.
         reason: when and why the last time.
+        standing: the key of what the server has been brought to keep running; empty where it is not, or nothing is.
+        trouble: why not.
+        troubles_operator: whether a person has to do something about it.
     """
 
     polling: bool = False
@@ -28,10 +31,17 @@ class State:
     operator: bool = False
     restarts: int = 0
     reason: str = ''
+    standing: str = ''
+    trouble: str = ''
+    troubles_operator: bool = False
 
     def change(self, *, polling: bool = False, problem: str = '', operator: bool = False) -> None:
         """Set what changes while it runs."""
         self.polling, self.problem, self.operator = polling, problem, operator
+
+    def stands(self, key: str, trouble: str = '', *, operator: bool = False) -> None:
+        """Set how what the server is to keep running is."""
+        self.standing, self.trouble, self.troubles_operator = key, trouble, operator
 
     def refused(self, wanted: layout.Settings, error: RPCError) -> None:
         """Tell what the server has refused; a namespace can also be deleted while the worker polls."""

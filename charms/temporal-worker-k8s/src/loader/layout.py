@@ -86,6 +86,7 @@ class Prepared:
         workflows: names of what it would run.
         activities: likewise.
         passing: whether the problem may pass by itself, so that preparing is worth another try.
+        dynamic: whether one of the workflows takes every name.
     """
 
     key: str = ''
@@ -93,6 +94,7 @@ class Prepared:
     workflows: tuple[str, ...] = ()
     activities: tuple[str, ...] = ()
     passing: bool = False
+    dynamic: bool = False
 
     def dump(self) -> str:
         """As the file's content."""

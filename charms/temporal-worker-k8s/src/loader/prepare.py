@@ -67,7 +67,11 @@ def look(distribution: str, wanted: layout.Settings) -> layout.Prepared:
 
     code = discovery.find(distribution, wanted.workflows, wanted.activities)
     discovery.validate(code.workflows)
-    return layout.Prepared(workflows=tuple(sorted(code.workflows)), activities=tuple(sorted(code.activities)))
+    return layout.Prepared(
+        workflows=tuple(sorted(code.workflows)),
+        activities=tuple(sorted(code.activities)),
+        dynamic=code.dynamic,
+    )
 
 
 def _look_inside(environment: pathlib.Path, distribution: str) -> layout.Prepared:

@@ -1,0 +1,115 @@
+"""Has the server keep running what the options `consume` and `schedules` name: the work of the leader's worker.
+
+It runs in the worker's process, on its connection: so it costs no hook anything, is authorised as the worker is, and a
+server that is away is waited for where the worker waits for it, too. Which application started what is written into
+memos on the server, and so nothing has to be remembered here: it does not matter which unit leads, what a hook came to,
+or how often the options were changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pathlib
+import time
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from loader import consumers, schedules, standing
+from loader.health import State
+from loader.owned import Trouble
+from loader.prepare import presentable
+from loader.standing import Standing
+
+_logger = logging.getLogger('temporal-worker')
+_READ_EVERY = 1.0
+_SOON, _TROUBLED, _REGULARLY, _AT_LEISURE = 2.0, 10.0, 30.0, 300.0
+"""Seconds between two looks at the server: after a change, which Temporal's lists show a little later; where something
+is not as it should be; as long as there is something to keep, which a person may end; and where there is not."""
+
+_SETTLED = 300.0
+"""Seconds after a change: a unit that has not heard yet that it no longer leads may undo it meanwhile."""
+
+_PERSONS = (
+    RPCStatusCode.PERMISSION_DENIED,
+    RPCStatusCode.UNAUTHENTICATED,
+    RPCStatusCode.INVALID_ARGUMENT,
+    RPCStatusCode.UNIMPLEMENTED,
+)
+"""Answers that do not get better by waiting."""
+
+
+class Keeper:
+    """Keeps what the file of `standing` wants.
+
+    Args:
+        client: of the server.
+        state: the worker's answer; what is said here is its second half.
+    """
+
+    def __init__(self, client: Client, state: State):
+        self._state = state
+        self._consumers = consumers.Keeper(client)
+        self._schedules = schedules.Keeper(client)
+        self._text = ''
+        self._pause = _SOON
+        self._changed = self._looked = 0.0
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await self._turn()
+            await asyncio.sleep(_READ_EVERY)
+
+    async def _turn(self) -> None:
+        try:
+            text = pathlib.Path(standing.FILE).read_text()
+        except FileNotFoundError:
+            return
+        wanted, now = Standing.load(text), time.monotonic()
+        if text != self._text:
+            self._text, self._changed, self._pause = text, now, _SOON / 2
+        elif now - self._looked < self._pause:
+            return
+        self._looked = now
+        if not wanted.leader:
+            self._state.stands('')
+            return
+        trouble = await self._look(wanted)
+        if trouble:
+            self._state.stands('', presentable(str(trouble)), operator=trouble.operator)
+            self._pause = min(2 * self._pause, _TROUBLED)
+        else:
+            # Who has nothing to keep has no news, for which a hook would run.
+            self._state.stands('' if wanted.empty else wanted.key)
+            at_leisure = wanted.empty and now - self._changed > _SETTLED
+            self._pause = _AT_LEISURE if at_leisure else min(2 * self._pause, _REGULARLY)
+
+    async def _look(self, wanted: Standing) -> Trouble | None:
+        """Bring everything about, whatever of it fails; the first trouble is told."""
+        found: list[Trouble] = []
+        for name, keep in (
+            ('consume', self._consumers.keep(wanted)),
+            ('schedules', self._schedules.keep(wanted)),
+        ):
+            try:
+                found += await keep
+            except RPCError as error:
+                found.append(_refused(name, error))
+            except Exception as error:
+                # Whatever it is, the worker's own work goes on.
+                _logger.error('%s failed', name, exc_info=error)
+                found.append(Trouble(f'{name} failed: {type(error).__name__}: {error}', operator=True))
+        for trouble in found:
+            _logger.warning('%s', presentable(str(trouble)))
+        if wanted.empty:
+            # Who wants nothing kept need not be allowed to ask what is.
+            return None
+        return min(found, key=lambda trouble: not trouble.operator, default=None)
+
+
+def _refused(name: str, error: RPCError) -> Trouble:
+    if error.status in _PERSONS:
+        return Trouble(f'the server refuses what {name} needs: {error.message}', operator=True)
+    return Trouble(f'the server to do what {name} needs ({error.status.name.lower()})')

@@ -1,0 +1,43 @@
+"""How what an application has started on the server is known from what others have."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+MEMO = 'temporal-worker-k8s'
+"""The key of the memo that names the application."""
+
+TIMEOUT = datetime.timedelta(seconds=5)
+"""For each request."""
+
+
+class Trouble(Exception):
+    """Something is not as it should be; says what.
+
+    Args:
+        sentence: for the status; what is waited for, or what a person has to do.
+        operator: which of both.
+    """
+
+    def __init__(self, sentence: str, *, operator: bool = False):
+        super().__init__(sentence)
+        self.operator = operator
+
+
+class Remembers(Protocol):
+    """What the server describes: a workflow or a schedule."""
+
+    async def memo(self) -> Mapping[str, Any]:
+        """Its memo, decoded."""
+        ...
+
+
+async def owner(of: Remembers) -> str:
+    """The application that started it; empty for none of this charm's, and where the memo cannot be read."""
+    try:
+        return str((await of.memo()).get(MEMO, ''))
+    except Exception:
+        # Encrypted with somebody else's key, perhaps: codecs raise what they like.
+        return ''

@@ -1,0 +1,225 @@
+"""Keeps the Temporal Schedules that the option `schedules` describes, and pauses or triggers one of them.
+
+As a program: `python -m loader.schedules pause|resume|trigger|show ID`. Its last line is a JSON document: what `told`
+says, or `{"error": ...}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import json
+import sys
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.client import (
+    Client,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleDescription,
+    ScheduleHandle,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleState,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.client import Schedule as ServersSchedule
+from temporalio.service import RPCError, RPCStatusCode
+
+from loader.owned import MEMO, TIMEOUT, Trouble, owner
+from loader.standing import Schedule, Standing
+
+_LATE = datetime.timedelta(days=1)
+"""How late a start may be made up for where cron lines say when, after an outage of the server."""
+
+_LEAST_LATE = datetime.timedelta(seconds=10)
+"""Temporal takes no less."""
+
+
+def made(wanted: Schedule, state: ScheduleState) -> ServersSchedule:
+    """A schedule as Temporal has it.
+
+    Args:
+        wanted: how it is to be.
+        state: whether it rests, as people have left it.
+    """
+    every = datetime.timedelta(seconds=wanted.every)
+    intervals = [ScheduleIntervalSpec(every, datetime.timedelta(seconds=wanted.offset))] if wanted.every else []
+    return ServersSchedule(
+        action=ScheduleActionStartWorkflow(
+            wanted.workflow,
+            args=list(wanted.arguments),
+            id=wanted.id,
+            task_queue=wanted.queue,
+            # The server does not give cron lines back as it was given them: this tells whether they have changed.
+            memo={MEMO: wanted.key},
+        ),
+        spec=ScheduleSpec(
+            intervals=intervals, cron_expressions=list(wanted.cron), time_zone_name=wanted.time_zone or None
+        ),
+        # What was missed for long is left to the next time.
+        policy=SchedulePolicy(
+            overlap=ScheduleOverlapPolicy[wanted.overlap.upper().replace('-', '_')],
+            catchup_window=max(every / 2, _LEAST_LATE) if wanted.every else _LATE,
+        ),
+        state=state,
+    )
+
+
+class Keeper:
+    """Makes, changes and removes.
+
+    Args:
+        client: of the server.
+    """
+
+    def __init__(self, client: Client):
+        self._client = client
+
+    async def keep(self, wanted: Standing) -> list[Trouble]:
+        """Have exactly those schedules that are wanted, as far as this application has made them.
+
+        Raises:
+            RPCError: when the server refuses, or does not answer.
+        """
+        found = []
+        for one in wanted.schedules:
+            try:
+                await self._keep(one, wanted.owner)
+            except Trouble as trouble:
+                found.append(trouble)
+            except RPCError as error:
+                if error.status != RPCStatusCode.INVALID_ARGUMENT:
+                    raise
+                found.append(
+                    Trouble(f'schedules: {one.id}: the server does not take it: {error.message}', operator=True)
+                )
+        await self._remove(wanted)
+        return found
+
+    async def _keep(self, one: Schedule, application: str) -> None:
+        handle = self._client.get_schedule_handle(one.id)
+        try:
+            there = await handle.describe(rpc_timeout=TIMEOUT)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            # Somebody may be quicker; then the next look finds theirs.
+            with contextlib.suppress(ScheduleAlreadyRunningError):
+                await self._client.create_schedule(
+                    one.id, made(one, ScheduleState()), memo={MEMO: application}, rpc_timeout=TIMEOUT
+                )
+            return
+        if await owner(there) != application:
+            raise Trouble(
+                f'schedules: {one.id} is there already, and this application has not made it: give it another name, or '
+                'delete the one that is there',
+                operator=True,
+            )
+        if not await self._same(there.schedule, one):
+
+            def change(current: ScheduleUpdateInput) -> ScheduleUpdate:
+                return ScheduleUpdate(made(one, current.description.schedule.state))
+
+            await handle.update(change, rpc_timeout=TIMEOUT)
+
+    async def _same(self, there: ServersSchedule, one: Schedule) -> bool:
+        """Whether nobody has changed it; the server adds what it likes."""
+        action, wanted = there.action, made(one, there.state)
+        return (
+            isinstance(action, ScheduleActionStartWorkflow)
+            and (action.workflow, action.id, action.task_queue) == (one.workflow, one.id, one.queue)
+            and await self._decoded(list(action.args)) == list(one.arguments)
+            and await self._decoded(list((action.memo or {}).values())) == [one.key]
+            and there.policy == wanted.policy
+            and (not one.every or _intervals(there.spec) == _intervals(wanted.spec))
+        )
+
+    async def _decoded(self, values: list[Any]) -> list[Any]:
+        """What the server keeps, which may be encrypted: then it never looks the same twice."""
+        payloads = [value for value in values if isinstance(value, Payload)]
+        return await self._client.data_converter.decode(payloads)
+
+    async def _remove(self, wanted: Standing) -> None:
+        """Remove what this application has made and does not want any more; workflows that it has started go on."""
+        kept = {one.id for one in wanted.schedules}
+        async for there in await self._client.list_schedules(rpc_timeout=TIMEOUT):
+            if there.id not in kept and await owner(there) == wanted.owner:
+                try:
+                    await self._client.get_schedule_handle(there.id).delete(rpc_timeout=TIMEOUT)
+                except RPCError as error:
+                    # The list shows it for a little longer than it is there.
+                    if error.status != RPCStatusCode.NOT_FOUND:
+                        raise
+
+
+def _intervals(spec: ScheduleSpec) -> tuple[object, ...]:
+    """When a schedule acts that has intervals; no offset is the same as one of nothing, and they know no time zone."""
+    intervals = [(one.every, one.offset or datetime.timedelta(0)) for one in spec.intervals]
+    return intervals, dataclasses.replace(spec, intervals=[], time_zone_name=None)
+
+
+def told(there: ScheduleDescription) -> dict[str, str]:
+    """What a person wants to know of a schedule."""
+    times = [time.strftime('%Y-%m-%d %H:%M:%S UTC') for time in there.info.next_action_times]
+    recent = [getattr(one.action, 'workflow_id', '') for one in there.info.recent_actions]
+    return {
+        'schedule': there.id,
+        'paused': str(there.schedule.state.paused).lower(),
+        'note': there.schedule.state.note or '',
+        'next': times[0] if times and not there.schedule.state.paused else '',
+        'last': recent[-1] if recent else '',
+    }
+
+
+async def act(handle: ScheduleHandle, what: str) -> dict[str, str]:
+    """Do something with a schedule.
+
+    Args:
+        handle: of the schedule.
+        what: `pause`, `resume`, `trigger`, or `show`, which does nothing.
+
+    Returns:
+        How it is afterwards.
+
+    Raises:
+        RPCError: when the server refuses, or does not answer.
+    """
+    if what == 'pause':
+        await handle.pause(note='by the action pause-schedule', rpc_timeout=TIMEOUT)
+    elif what == 'resume':
+        await handle.unpause(note='by the action resume-schedule', rpc_timeout=TIMEOUT)
+    elif what == 'trigger':
+        await handle.trigger(rpc_timeout=TIMEOUT)
+    return told(await handle.describe(rpc_timeout=TIMEOUT))
+
+
+async def _main(what: str, identifier: str) -> dict[str, str]:
+    # Imported here, since the worker imports this module.
+    from loader.crew import Crew
+    from loader.discovery import Code
+    from loader.health import State
+    from loader.prepare import settings
+
+    # The worker answers Prometheus already.
+    wanted = dataclasses.replace(settings(), metrics_port=0)
+    try:
+        connecting = Crew(wanted, Code({}, {}), State()).connect()
+        client = await asyncio.wait_for(connecting, TIMEOUT.total_seconds())
+        return await act(client.get_schedule_handle(identifier), what)
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return {'error': f'the server has no schedule {identifier}: juju status tells why'}
+        return {'error': f'{wanted.address} did not do it ({error.status.name.lower()}): {error.message}'}
+    except (RuntimeError, TimeoutError):
+        return {'error': f'{wanted.address} does not answer'}
+
+
+if __name__ == '__main__':  # pragma: no cover
+    print(json.dumps(asyncio.run(_main(sys.argv[1], sys.argv[2]))))
