@@ -1,0 +1,365 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+const host = "worker-0"
+
+// frontend is a server that knows pollers.
+type frontend struct {
+	workflowservice.UnimplementedWorkflowServiceServer
+	mutex   sync.Mutex
+	pollers map[string][]*taskqueue.PollerInfo
+	refuses codes.Code
+	token   string
+}
+
+func (f *frontend) polled(queue, identity string, at time.Time) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	f.pollers[queue] = append(f.pollers[queue], &taskqueue.PollerInfo{Identity: identity, LastAccessTime: timestamppb.New(at)})
+}
+
+func (f *frontend) refuse(code codes.Code) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	f.refuses = code
+}
+
+func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (
+	*workflowservice.GetSystemInfoResponse, error) {
+	return &workflowservice.GetSystemInfoResponse{}, nil
+}
+
+func (f *frontend) DescribeTaskQueue(ctx context.Context, asked *workflowservice.DescribeTaskQueueRequest) (
+	*workflowservice.DescribeTaskQueueResponse, error) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if f.refuses != codes.OK {
+		return nil, status.Error(f.refuses, "as the test wants it")
+	}
+	if given, _ := metadata.FromIncomingContext(ctx); f.token != "" && !slices.Contains(given["authorization"], "Bearer "+f.token) {
+		return nil, status.Error(codes.Unauthenticated, "who is it?")
+	}
+	if asked.Namespace != "orders" {
+		return nil, status.Error(codes.NotFound, "no namespace")
+	}
+	return &workflowservice.DescribeTaskQueueResponse{Pollers: f.pollers[asked.TaskQueue.Name]}, nil
+}
+
+// serve gives a server, and the variables by which it is found.
+func serve(t *testing.T) (*frontend, map[string]string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &frontend{pollers: map[string][]*taskqueue.PollerInfo{}}
+	g := grpc.NewServer()
+	workflowservice.RegisterWorkflowServiceServer(g, f)
+	go g.Serve(listener)
+	t.Cleanup(g.Stop)
+	return f, map[string]string{
+		"TEMPORAL_ADDRESS": listener.Addr().String(), "TEMPORAL_NAMESPACE": "orders", "TEMPORAL_TLS": "false",
+	}
+}
+
+// begin runs a command with a server and gives its state, and what lets it stop.
+func begin(t *testing.T, variables map[string]string, queues []string, command ...string) (*state, func() time.Duration) {
+	t.Helper()
+	s := newState(filepath.Join(t.TempDir(), "restarts.json"))
+	w := &worker{
+		command: command, variables: variables, state: s, options: options{user: -1, grace: 500 * time.Millisecond},
+		server: &server{variables: variables, queues: queues, host: host},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { w.run(ctx); close(done) }()
+	stop := func() time.Duration {
+		begun := time.Now()
+		cancel()
+		<-done
+		return time.Since(begun)
+	}
+	t.Cleanup(func() { stop() })
+	return s, stop
+}
+
+// until waits for an answer.
+func until(t *testing.T, s *state, what string, met func(answer) bool) answer {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if now := s.get(); met(now) {
+			return now
+		}
+	}
+	t.Fatalf("not %s: %+v", what, s.get())
+	return answer{}
+}
+
+func faster(t *testing.T) {
+	t.Helper()
+	before := []time.Duration{quick, firstPause, longestPause, strays, eager, relaxed, unseen, stale}
+	places := []*time.Duration{&quick, &firstPause, &longestPause, &strays, &eager, &relaxed, &unseen, &stale}
+	for i, value := range []time.Duration{300, 50, 100, 100, 20, 20, 60_000, 60_000} {
+		*places[i] = value * time.Millisecond
+	}
+	t.Cleanup(func() {
+		for i, place := range places {
+			*place = before[i]
+		}
+	})
+}
+
+func polling(now answer) bool { return now.Polling }
+
+func TestAWorkerThatPollsAllQueuesIsSeen(t *testing.T) {
+	faster(t)
+	f, variables := serve(t)
+	f.polled("a", "17@"+host, time.Now().Add(-time.Minute))
+	s, stop := begin(t, variables, []string{"a", "b"}, "sleep", "60")
+	address := variables["TEMPORAL_ADDRESS"]
+	waits := func(queue string) func(answer) bool {
+		return func(now answer) bool {
+			return now.Problem == address+" to see the pollers of queue "+queue && !now.Operator
+		}
+	}
+	// What polled here before says nothing, nor does another unit.
+	until(t, s, "waiting for a", waits("a"))
+	f.polled("a", "17@worker-1", time.Now().Add(time.Second))
+	time.Sleep(100 * time.Millisecond)
+	until(t, s, "waiting for a", waits("a"))
+	f.polled("a", "18@"+host, time.Now())
+	until(t, s, "waiting for b", waits("b"))
+	f.polled("b", "18@"+host+"@", time.Now())
+	until(t, s, "polling", polling)
+	stop()
+	if now := s.get(); now.Polling || now.Problem != "running activities to end" || now.Restarts != 0 {
+		t.Errorf("after the stop: %+v", now)
+	}
+}
+
+func TestAWorkerThatIsNotSeenIsAPersonsAfterAWhile(t *testing.T) {
+	faster(t)
+	unseen = 200 * time.Millisecond
+	_, variables := serve(t)
+	s, _ := begin(t, variables, []string{"a"}, "sleep", "60")
+	now := until(t, s, "for a person", func(now answer) bool { return now.Operator })
+	if !strings.Contains(now.Problem, "has seen nobody poll queue a from this unit") {
+		t.Error(now.Problem)
+	}
+}
+
+func TestAWorkerThatFallsSilentDoesNotPoll(t *testing.T) {
+	faster(t)
+	stale = 100 * time.Millisecond
+	f, variables := serve(t)
+	s, _ := begin(t, variables, []string{"a"}, "sleep", "60")
+	time.Sleep(50 * time.Millisecond)
+	f.polled("a", "1@"+host, time.Now().Add(time.Second))
+	until(t, s, "polling", polling)
+	until(t, s, "silent", func(now answer) bool { return strings.HasSuffix(now.Problem, " to see new polls of queue a") })
+}
+
+func TestAServerThatDoesNotAnswerOrRefusesIsTold(t *testing.T) {
+	faster(t)
+	f, variables := serve(t)
+	s, _ := begin(t, variables, []string{"a"}, "sleep", "60")
+	address := variables["TEMPORAL_ADDRESS"]
+	for code, said := range map[codes.Code]answer{
+		codes.Unavailable:      {Problem: address + " to answer (Unavailable)"},
+		codes.NotFound:         {Problem: "namespace orders does not exist on " + address + ": register it or change the option namespace", Operator: true},
+		codes.PermissionDenied: {Problem: address + " does not let it be seen whether the worker polls (PermissionDenied): give TEMPORAL_API_KEY by environment-secrets", Operator: true},
+	} {
+		f.refuse(code)
+		until(t, s, code.String(), func(now answer) bool { return now == said })
+	}
+}
+
+func TestATokenIsGivenAsTheWorkerHasIt(t *testing.T) {
+	faster(t)
+	f, variables := serve(t)
+	f.token = "stand-in"
+	variables[apiKey] = "stand-in"
+	s, _ := begin(t, variables, []string{"a"}, "sleep", "60")
+	until(t, s, "waiting", func(now answer) bool { return strings.HasSuffix(now.Problem, "pollers of queue a") })
+	f.polled("a", "1@"+host, time.Now().Add(time.Second))
+	until(t, s, "polling", polling)
+}
+
+func TestVariablesThatMakeNoConnectionAreTold(t *testing.T) {
+	faster(t)
+	s, _ := begin(t, map[string]string{"TEMPORAL_TLS": "true", "TEMPORAL_TLS_CLIENT_CERT_DATA": "x"}, nil, "sleep", "60")
+	until(t, s, "for a person", func(now answer) bool {
+		return now.Operator && strings.HasPrefix(now.Problem, "the server cannot be asked: ")
+	})
+}
+
+func TestACommandThatCannotRunIsTold(t *testing.T) {
+	faster(t)
+	_, variables := serve(t)
+	variables["PASSWORD"] = "hunter22"
+	folder := t.TempDir()
+	script := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	plain, garbage := script("plain", "#!/bin/sh\n", 0o644), script("garbage", "nothing", 0o755)
+	for _, c := range []struct {
+		said    string
+		command []string
+	}{
+		{"worker-command: temporal-worker-image has no no-such-program: name a program that it has", []string{"no-such-program"}},
+		{"worker-command: temporal-worker-image has no /no/such: name a program that it has", []string{"/no/such"}},
+		{"worker-command: " + plain + " may not be run by the user of the worker: make it executable for all", []string{plain}},
+		{"worker-command: " + garbage + " is no program: a script begins with #! and its interpreter", []string{garbage}},
+		{"worker-command ended at once (exit status 0)", []string{"true"}},
+		{"worker-command ended at once (exit status 3: KeyError: ***)", []string{"sh", "-c",
+			"echo begin; printf 'Traceback (most recent call last):\\n  error\\nKeyError: hunter22' >&2; exit 3"}},
+		{"worker-command ended at once (exit status 1: panic: no queue)", []string{"sh", "-c",
+			"echo INFO starting >&2; echo panic: no queue >&2; echo goroutine 1 >&2; exit 1"}},
+		{"worker-command ended at once (signal: killed: last)", []string{"sh", "-c", "echo first; echo last; kill -9 $$"}},
+	} {
+		s, stop := begin(t, variables, []string{"a"}, c.command...)
+		until(t, s, c.said, func(now answer) bool { return now.Problem == c.said && now.Operator && now.Restarts == 0 })
+		stop()
+	}
+}
+
+func TestAWorkerThatEndsIsStartedAnewAndCounted(t *testing.T) {
+	faster(t)
+	quick = 0
+	_, variables := serve(t)
+	s, stop := begin(t, variables, []string{"a"}, "sh", "-c", "echo Out of memory error; exit 137")
+	now := until(t, s, "restarted", func(now answer) bool { return now.Restarts == 2 })
+	stop()
+	if !strings.HasSuffix(now.Reason, " UTC: it ended (exit status 137: Out of memory error)") {
+		t.Error(now.Reason)
+	}
+	if known := newState(s.file).get(); known.Restarts < 2 || known.Reason == "" {
+		t.Errorf("the next process knows %+v", known)
+	}
+}
+
+func TestAWorkerThatStopsHasItsTimeAndNothingOfItStays(t *testing.T) {
+	faster(t)
+	_, variables := serve(t)
+	marks := filepath.Join(t.TempDir(), "marks")
+	s, stop := begin(t, variables, nil, "sh", "-c", "trap 'sleep 0.2; echo drained >>"+marks+"; exit 0' TERM; echo ready >>"+marks+"; while :; do sleep 0.05; done")
+	read := func() string { text, _ := os.ReadFile(marks); return string(text) }
+	until(t, s, "ready", func(answer) bool { return read() != "" })
+	stop()
+	if read() != "ready\ndrained\n" {
+		t.Errorf("it has left %q", read())
+	}
+	_, stop = begin(t, variables, nil, "sh", "-c", "trap '' TERM; while :; do sleep 0.05; done")
+	time.Sleep(100 * time.Millisecond)
+	if took := stop(); took < 500*time.Millisecond || took > 5*time.Second {
+		t.Errorf("one that does not end is killed after %s", took)
+	}
+}
+
+func TestTheWorkerHasTheVariablesAndNothingOfTheAttendant(t *testing.T) {
+	t.Setenv("CONFIGURATION", "hash")
+	t.Setenv("OF_THE_IMAGE", "1")
+	w := &worker{variables: map[string]string{"TWC_QUEUE": "a\nb"}, options: options{home: "/home"}}
+	found := w.environment()
+	for _, one := range []string{"OF_THE_IMAGE=1", "TWC_QUEUE=a\nb", "HOME=/home"} {
+		if !slices.Contains(found, one) {
+			t.Errorf("lacks %q", one)
+		}
+	}
+	if slices.Contains(found, "CONFIGURATION=hash") {
+		t.Error("has the attendant's")
+	}
+}
+
+func TestLongWordsAreCutOnlyAfterSecretsAreHidden(t *testing.T) {
+	l := &lastWords{hidden: secrets(map[string]string{
+		"A": strings.Repeat("x", 300), "B": "abc", "C": "first\nsecond", "TWC_QUEUE": "queue", apiKey: "token", "D": "queue"})}
+	fmt.Fprint(l.into(&strings.Builder{}), "error "+strings.Repeat("x", 300)+" abc second token queue "+strings.Repeat("y", 300)+"\n\n")
+	if said := l.telling(); said != ("error *** abc *** *** queue " + strings.Repeat("y", 300))[:longest]+"..." {
+		t.Error(said)
+	}
+}
+
+func TestTheAnswerIsTheLoaders(t *testing.T) {
+	s := newState("")
+	ask := func() (int, answer) {
+		recorder := httptest.NewRecorder()
+		s.ServeHTTP(recorder, nil)
+		var got answer
+		if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		return recorder.Code, got
+	}
+	if code, got := ask(); code != 503 || got.Problem != "the worker to start" {
+		t.Error(code, got)
+	}
+	s.set(true, "", false)
+	if code, got := ask(); code != 200 || !got.Polling {
+		t.Error(code, got)
+	}
+}
+
+func TestEveryChangeIsAnnouncedUntilItIsHeard(t *testing.T) {
+	s := newState("")
+	sent, fails := make(chan answer, 10), 1
+	go s.announce(func() error {
+		if fails--; fails == 0 {
+			return fmt.Errorf("pebble is away")
+		}
+		sent <- s.get()
+		return nil
+	})
+	select {
+	case now := <-sent:
+		t.Errorf("one that starts has no news: %+v", now)
+	case <-time.After(400 * time.Millisecond):
+	}
+	for _, change := range []answer{{Polling: true}, {Problem: "wrong", Operator: true}} {
+		s.set(change.Polling, change.Problem, change.Operator)
+		select {
+		case now := <-sent:
+			if now != change {
+				t.Errorf("announced %+v", now)
+			}
+		case <-time.After(3 * time.Second):
+			t.Fatalf("not announced: %+v", change)
+		}
+	}
+}
+
+func TestArguments(t *testing.T) {
+	o, command := parse([]string{"-environment", "e", "-queue", "a", "-queue", "b", "-user", "1000", "-grace", "3s", "--", "sh", "-c", "x"})
+	if o.environment != "e" || !slices.Equal(o.queues, []string{"a", "b"}) || o.user != 1000 || o.grace != 3*time.Second {
+		t.Error(o)
+	}
+	if !slices.Equal(command, []string{"sh", "-c", "x"}) {
+		t.Error(command)
+	}
+}
