@@ -38,6 +38,7 @@ CHARMS = SUITE | NEIGHBOURS
 PROGRAMS = {
     SERVER: {'bin/temporal-health': 'Usage of', 'bin/temporal-client': '{"error":"the request is no JSON document'},
     'temporal-admin-k8s': {'bin/temporal-schema': 'Usage of'},
+    'temporal-worker-k8s': {'bin/temporal-attendant': 'Usage of'},
 }
 """What is built from Go files for a charm, and how it answers a wrong question."""
 

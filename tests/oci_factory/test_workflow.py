@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import dataclasses
 import datetime
 import uuid
 from collections.abc import Coroutine, Iterator
@@ -19,7 +18,6 @@ import record
 import trigger_schema
 import yaml
 from decorated import WORKFLOWS
-from oci_factory import schedule
 from oci_factory.model import ImageReport, Report
 from served import SEED, TOKEN
 from stand_ins.server import Server
@@ -235,37 +233,6 @@ def test_it_can_be_cancelled(temporal: Temporal, environment: Server) -> None:
         return (await handle.describe()).status
 
     assert temporal.wait(cancel()) == WorkflowExecutionStatus.CANCELED
-
-
-def test_the_schedule_is_as_wanted_on_a_server_too(temporal: Temporal, environment: Server) -> None:
-    """The server says more of a schedule than it was told, and that is no difference."""
-
-    async def ensure() -> list[str]:
-        said = []
-        wanted = schedule.Wanted(queue=development.QUEUE, release='18.04')
-        for change in (
-            {},
-            {},
-            {'image': 'v*'},
-            {'paused': True},
-            {},
-            {'paused': False},
-            {'offset': datetime.timedelta(0)},
-            {},
-        ):
-            # What is changed stays wanted, except a pause.
-            wanted = dataclasses.replace(wanted, **{'paused': None, **change})
-            said.append(await schedule.ensure(temporal.client, wanted))
-        await temporal.client.get_schedule_handle(schedule.IDENTIFIER).trigger()
-        while True:
-            async for one in temporal.client.list_workflows(f'WorkflowType = "{schedule.WORKFLOW}"'):
-                if one.id.startswith(schedule.IDENTIFIER) and one.status == WorkflowExecutionStatus.COMPLETED:
-                    return [*said, await schedule.remove(temporal.client), await schedule.remove(temporal.client)]
-            await asyncio.sleep(0.5)
-
-    expected_words = ['created', 'unchanged', 'changed', 'changed', 'unchanged', 'changed', 'changed', 'unchanged']
-    assert temporal.wait(ensure()) == [*expected_words, 'removed', 'absent']
-    assert recorded(environment) == {}
 
 
 @pytest.mark.soak

@@ -16,6 +16,7 @@ import facts
 import integration_report
 import integrations
 import plan
+import standing
 import variables
 from integration_options import ENDPOINTS, EXTERNAL
 from workload import Workload
@@ -59,6 +60,8 @@ class TemporalWorkerCharm(ops.CharmBase):
             self.on['amqp'].relation_departed,
         ):
             framework.observe(event, self._reconcile)
+        for what in ('show', 'pause', 'resume', 'trigger'):
+            framework.observe(self.on[f'{what}-schedule'].action, self._on_schedule_action)
         framework.observe(self.on.secret_changed, self._on_secret_changed)
         framework.observe(self.on['show-integrations'].action, self._on_show_integrations)
         framework.observe(self.on.collect_unit_status, self._collect_status)
@@ -90,6 +93,11 @@ class TemporalWorkerCharm(ops.CharmBase):
         given = {**known.variables.values, **known.secrets.values}
         ledger = integration_report.Ledger(self._container)
         integration_report.run(event, self.unit.name, known.integrations, given, ledger)
+
+    def _on_schedule_action(self, event: ops.ActionEvent) -> None:
+        import schedule_actions
+
+        schedule_actions.run(event, self._facts, self._container, plan.python(self._facts))
 
     def _reconcile(self, event: ops.EventBase) -> None:
         """Make everything look like the plan, whatever happened."""
@@ -123,7 +131,7 @@ class TemporalWorkerCharm(ops.CharmBase):
         if self._plan.unmet:
             event.add_status(self._plan.unmet.status(self._facts))
             return
-        health = self.workload.health()
+        health = standing.compare(self.workload.health(), standing.wanted(self._facts))
         failed = first_unmet(plan.OUTCOMES, health)
         event.add_status(failed.status(health) if failed else plan.active(health))
 

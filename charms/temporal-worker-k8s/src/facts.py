@@ -16,6 +16,8 @@ from temporal_charms.workload import read
 from integrations import Integrations
 from loader.layout import PREPARED, Prepared
 from options import Config, address
+from own_image import Command
+from standing import Options
 from variables import Secrets, Variables
 
 CONTAINER = 'temporal-worker'
@@ -109,6 +111,8 @@ class Facts:
     app: str
     leader: bool
     config: Config
+    command: Command
+    standing: Options
     server: Server
     workflows: Resource
     integrations: Integrations
@@ -137,6 +141,8 @@ class Facts:
             app=app,
             leader=charm.unit.is_leader(),
             config=config,
+            command=Command.load(charm.config, app),
+            standing=Options.load(charm.config, app, charm.model.uuid),
             server=Server.load(charm.model, config.host),
             workflows=Resource.load(charm.model, 'workflows-file'),
             integrations=Integrations.load(charm.model, charm.config, secrets, anew=anew),

@@ -14,9 +14,12 @@ from temporal_charms import host_info
 from temporal_charms.conditions import Condition, first_unmet, must_stop
 from temporal_charms.workload import USER_ID, File, environment
 
+import own_image
+import standing
 from environment import compose
 from facts import Facts, Health
 from loader import layout
+from loader.standing import Standing
 
 SERVICE, ANNOUNCER, WAKER = 'temporal-worker', 'announcer', 'waker'
 _LOADER = pathlib.Path(__file__).parent / 'loader'
@@ -53,10 +56,13 @@ _BEFORE_CODE: tuple[Condition[Facts], ...] = (
         lambda facts: bool(facts.server.related or facts.config.host),
         lambda facts: ops.BlockedStatus(_server_sentence(facts)),
     ),
+    own_image.OPTION,
     Condition(
         'workflows-file',
-        lambda facts: facts.workflows.path is not None,
-        lambda facts: ops.BlockedStatus(f'no workflow code: juju attach-resource {facts.app} workflows-file=FILE.tar'),
+        lambda facts: facts.workflows.path is not None or bool(facts.command.words),
+        lambda facts: ops.BlockedStatus(
+            f'no workflow code: juju attach-resource {facts.app} workflows-file=FILE.tar, or set worker-command'
+        ),
     ),
     Condition(
         'env-file',
@@ -70,6 +76,7 @@ _BEFORE_CODE: tuple[Condition[Facts], ...] = (
         lambda facts: ops.BlockedStatus(facts.secrets.problem),
         stops=False,
     ),
+    standing.OPTIONS,
     Condition(
         'integrations',
         lambda facts: not facts.integrations.problem,
@@ -113,15 +120,16 @@ CONDITIONS: tuple[Condition[Facts], ...] = (
     Condition('namespace', _has_namespace, _namespace_status, stops=False),
     Condition(
         'prepared',
-        lambda facts: facts.code.prepared.key == preparation_key(facts),
+        lambda facts: bool(facts.command.words) or facts.code.prepared.key == preparation_key(facts),
         lambda facts: ops.MaintenanceStatus('installing the workflow code'),
         stops=False,
     ),
     Condition(
         'code',
-        lambda facts: not facts.code.prepared.problem,
+        lambda facts: bool(facts.command.words) or not facts.code.prepared.problem,
         lambda facts: ops.BlockedStatus(_remedy(facts, facts.code.prepared.problem)),
     ),
+    standing.CODE,
 )
 
 OUTCOMES: tuple[Condition[Health], ...] = (
@@ -132,6 +140,7 @@ OUTCOMES: tuple[Condition[Health], ...] = (
             ops.BlockedStatus(health.problem) if health.operator else ops.WaitingStatus(f'waiting for {health.problem}')
         ),
     ),
+    standing.OUTCOME,
 )
 """What can only be told once the hook has done its work."""
 
@@ -152,9 +161,11 @@ class Plan:
         files: the loader, its settings and the environment; empty while the code cannot even be prepared.
         prepare: the key under which the code has still to be prepared; empty if it is.
         layer: the Pebble layer; empty while the worker may not be (re)started.
+        attended: whether the worker is the image's own.
         databag: what the application says on `temporal-worker-info`.
         request: what it asks of the server on `temporal-host-info`.
         requests: endpoint to what it asks of the applications that the code uses.
+        standing: what the worker is told to keep running; None where it goes on as it was told before.
         wakes: whether to look again in a while, since nothing else brings the news.
     """
 
@@ -163,9 +174,11 @@ class Plan:
     files: tuple[File, ...]
     prepare: str
     layer: pebble.LayerDict
+    attended: bool
     databag: dict[str, str]
     request: dict[str, str]
     requests: Mapping[str, Mapping[str, str]]
+    standing: Standing | None
     wakes: bool
 
 
@@ -174,17 +187,21 @@ def make(facts: Facts) -> Plan:
     unmet = first_unmet(CONDITIONS, facts)
     ready_for_code = first_unmet(_BEFORE_CODE, facts) is None
     files = _files(facts) if ready_for_code else ()
+    layer = _own_layer if facts.command.words else _layer
     key, prepared = preparation_key(facts), facts.code.prepared
     return Plan(
         unmet=unmet,
         stop=must_stop(CONDITIONS, facts),
         files=files,
-        prepare=key if files and (prepared.key != key or prepared.passing) else '',
-        layer=_layer(facts, files) if files and unmet is None else {},
+        prepare=key if files and not facts.command.words and (prepared.key != key or prepared.passing) else '',
+        layer=layer(facts, files) if files and unmet is None else {},
+        attended=bool(facts.command.words),
         databag=_databag(facts),
         request=host_info.Request(facts.config.namespace).dump(),
         requests=facts.integrations.requests,
-        wakes=facts.secrets.comes or facts.integrations.comes or prepared.passing,
+        # Whoever no longer leads must know it, even where its options are wrong.
+        standing=standing.wanted(facts) if unmet is None or not facts.leader else None,
+        wakes=facts.secrets.comes or facts.integrations.comes or (prepared.passing and not facts.command.words),
     )
 
 
@@ -223,33 +240,44 @@ def _settings(facts: Facts) -> layout.Settings:
     )
 
 
+def _own_layer(facts: Facts, files: tuple[File, ...]) -> pebble.LayerDict:
+    return own_image.layer(facts, files, SERVICE, ANNOUNCER)
+
+
 def _files(facts: Facts) -> tuple[File, ...]:
+    frontend = facts.server.frontend
+    assert frontend is not None
+    variables = compose(facts.config, frontend, facts.given, facts.proxies)
+    if facts.command.words:
+        return own_image.files(facts, variables)
     loader = [
         File(f'{layout.PROGRAMS}/loader/{path.name}', path.read_text(), owner=0, restarts=True)
         for path in sorted(_LOADER.glob('*.py'))
     ]
-    frontend = facts.server.frontend
-    assert frontend is not None
     return (
         *loader,
         File(layout.SETTINGS, _settings(facts).dump(), restarts=True),
         File(
             layout.ENVIRONMENT,
-            json.dumps(compose(facts.config, frontend, facts.given, facts.proxies)),
+            json.dumps(variables),
             0o600,
             restarts=True,
         ),
     )
 
 
+def python(facts: Facts) -> str:
+    """The Python of the code's virtual environment, in the container."""
+    return f'{pathlib.PurePosixPath(layout.archive(facts.workflows.key)).parent}/venv/bin/python'
+
+
 def _layer(facts: Facts, files: tuple[File, ...]) -> pebble.LayerDict:
-    python = f'{pathlib.PurePosixPath(layout.archive(facts.workflows.key)).parent}/venv/bin/python'
     return {
         'services': {
             SERVICE: {
                 'override': 'replace',
                 'summary': 'Temporal worker',
-                'command': f'{python} -m loader.run',
+                'command': f'{python(facts)} -m loader.run',
                 'startup': 'enabled',
                 'working-dir': layout.HOME,
                 'environment': environment({'PYTHONPATH': layout.PROGRAMS, 'HOME': layout.HOME}, files),

@@ -10,10 +10,12 @@ import ops
 from ops import pebble
 from temporal_charms import workload
 
+import own_image
 import plan
 from facts import Health
-from loader import layout
+from loader import layout, standing
 
+_PROGRAM = pathlib.Path(__file__).parent.parent / 'bin' / 'temporal-attendant'
 _LOOK_AGAIN = 10
 """Seconds until the charm looks anew at what Juju sends no event for."""
 
@@ -64,11 +66,17 @@ class Workload:
         """
         if not self._container.can_connect():
             return
+        if wanted.standing:
+            workload.push(self._container, [workload.File(standing.FILE, wanted.standing.dump())])
         if wanted.stop:
             workload.stop(self._container, (plan.SERVICE, plan.ANNOUNCER))
         elif wanted.layer:
             workload.push(self._container, wanted.files)
+            if wanted.attended:
+                workload.push_program(self._container, _PROGRAM, own_image.PROGRAM)
             workload.replan(self._container, plan.SERVICE, wanted.layer)
+            if wanted.attended:
+                workload.stop(self._container, (plan.ANNOUNCER,))
         if wanted.wakes:
             workload.wake(self._container, plan.WAKER, layout.NOTICE, _LOOK_AGAIN)
 

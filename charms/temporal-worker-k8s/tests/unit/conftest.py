@@ -58,6 +58,9 @@ def worker(monkeypatch: pytest.MonkeyPatch, disk: pathlib.Path) -> FakeWorker:
 
     monkeypatch.setattr(Workload, 'prepare', prepare)
     monkeypatch.setattr(Workload, 'health', lambda _: fake.health)
+    attendant = disk.with_name('temporal-attendant')
+    attendant.write_text('a program')
+    monkeypatch.setattr('workload._PROGRAM', attendant)
     return fake
 
 

@@ -138,7 +138,9 @@ def test_given_no_container_yet_then_it_waits(run, disk, archive):
     assert out.unit_status == ops.WaitingStatus('waiting for the container to start')
 
 
-_NO_CODE = ops.BlockedStatus('no workflow code: juju attach-resource temporal-worker-k8s workflows-file=FILE.tar')
+_NO_CODE = ops.BlockedStatus(
+    'no workflow code: juju attach-resource temporal-worker-k8s workflows-file=FILE.tar, or set worker-command'
+)
 
 
 def test_given_an_empty_workflows_file_then_it_counts_as_none(run, disk, tmp_path):

@@ -1,0 +1,184 @@
+"""An image with a worker of its own: started by a command, told everything by its environment, nothing secret shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+
+import ops
+import pytest
+import world
+from ops import pebble, testing
+
+import own_image
+import plan
+from loader.layout import Prepared
+from workload import Health
+
+SECRET = "s3cr3t'&"
+CONFIG = {'queue': 'q,other', 'worker-command': "/app/start 'with space'"}
+
+
+def _state(disk, archive, **changes) -> testing.State:
+    """A world in which no code is attached."""
+    nothing = archive.with_name('nothing')
+    nothing.touch()
+    values = {'resources': world.resources(nothing), 'config': CONFIG}
+    return world.state(disk, archive, **(values | changes))
+
+
+def _service(out: testing.State) -> pebble.Service:
+    return out.get_container('temporal-worker').plan.services[plan.SERVICE]
+
+
+def test_given_a_command_then_the_attendant_starts_it_and_nothing_is_installed(ctx, run, disk, archive):
+    out = run(_state(disk, archive))
+
+    assert 'temporal-worker' not in ctx.exec_history
+    container = out.get_container('temporal-worker')
+    assert container.service_statuses[plan.SERVICE] == pebble.ServiceStatus.ACTIVE
+    words = shlex.split(_service(out).command)
+    assert words[0] == own_image.PROGRAM
+    assert words[-3:] == ['--', '/app/start', 'with space']
+    assert [words[at + 1] for at, word in enumerate(words) if word == '-queue'] == ['q', 'other']
+    # It drops its rights itself: Juju is told of root's notices only.
+    assert _service(out).user_id is None and words[words.index('-user') + 1] == '1000'
+    assert out.unit_status == ops.WaitingStatus('waiting for the worker to start')
+    program = container.get_filesystem(ctx) / own_image.PROGRAM.lstrip('/')
+    assert program.read_text() == 'a program' and program.stat().st_mode & 0o777 == 0o755
+
+
+def test_given_a_command_then_all_the_worker_has_to_know_stands_in_its_environment(run, disk, archive, tmp_path):
+    env = tmp_path / 'x.env'
+    env.write_text(f'TOKEN="{SECRET}"\n')
+    nothing = archive.with_name('nothing')
+    nothing.touch()
+    server = world.server({'host': 'h', 'port': '7233', 'tls': 'true', 'ca': 'PEM'})
+    config = {**CONFIG, 'namespace': 'orders', 'log-level': 'debug', 'max-concurrent-activities': 7}
+
+    out = run(_state(disk, archive, resources=world.resources(nothing, env), relations=[server], config=config))
+
+    file = disk / 'environment.json'
+    told = json.loads(file.read_text())
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert (
+        told.items()
+        >= {
+            'TOKEN': SECRET,
+            'TWC_HOST': 'h:7233',
+            'TWC_NAMESPACE': 'orders',
+            'TWC_QUEUE': 'q',
+            'TWC_QUEUES': 'q,other',
+            'TWC_LOG_LEVEL': 'debug',
+            'TWC_PROMETHEUS_PORT': '9000',
+            'TWC_MAX_CONCURRENT_ACTIVITIES': '7',
+            'TWC_TLS_CA_FILE': '/srv/temporal-worker/ca.pem',
+            'TEMPORAL_ADDRESS': 'h:7233',
+            'TEMPORAL_TLS': 'true',
+            'TEMPORAL_TLS_SERVER_CA_CERT_DATA': 'PEM',
+        }.items()
+    )
+    assert (disk / 'ca.pem').read_text() == 'PEM'
+    assert SECRET not in str(out.get_container('temporal-worker').plan)
+
+
+def test_given_no_tls_then_there_is_no_authority(run, disk, archive):
+    run(_state(disk, archive))
+
+    assert json.loads((disk / 'environment.json').read_text())['TWC_TLS_CA_FILE'] == ''
+    assert not (disk / 'ca.pem').exists()
+
+
+@pytest.mark.parametrize(
+    'config', [{'worker-command': '/app/other'}, {'queue': 'x'}, {'log-level': 'debug'}, {'max-cached-workflows': 5}]
+)
+def test_given_a_running_worker_when_what_it_is_told_changes_then_it_is_restarted(ctx, run, disk, archive, config):
+    first = run(_state(disk, archive))
+
+    second = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, config={**CONFIG, **config}))
+
+    assert _service(second) != _service(first)
+
+
+def test_given_a_running_worker_when_nothing_changes_then_it_is_not_restarted(ctx, run, disk, archive):
+    first = run(_state(disk, archive))
+
+    second = ctx.run(ctx.on.config_changed(), first)
+
+    assert _service(second) == _service(first)
+
+
+def test_given_code_that_cannot_run_then_a_command_needs_none_of_it(ctx, run, disk, archive, worker):
+    worker.problem, worker.passing = 'the index does not answer: attach one', True
+    first = run(world.state(disk, archive))
+
+    out = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, config=CONFIG))
+
+    assert out.unit_status == ops.WaitingStatus('waiting for the worker to start')
+
+
+def test_given_a_worker_of_a_wheel_when_a_command_is_set_and_reset_then_one_of_both_runs(ctx, run, disk, archive):
+    first = run(world.state(disk, archive))
+
+    second = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, config=CONFIG))
+
+    statuses = second.get_container('temporal-worker').service_statuses
+    assert statuses[plan.SERVICE] == pebble.ServiceStatus.ACTIVE
+    assert statuses[plan.ANNOUNCER] == pebble.ServiceStatus.INACTIVE
+    assert _service(second).user_id is None
+
+    third = ctx.run(ctx.on.config_changed(), dataclasses.replace(second, config={'queue': 'q'}))
+
+    statuses = third.get_container('temporal-worker').service_statuses
+    assert statuses[plan.SERVICE] == statuses[plan.ANNOUNCER] == pebble.ServiceStatus.ACTIVE
+    assert _service(third).command.endswith('-m loader.run') and _service(third).user_id == 1000
+
+
+@pytest.mark.parametrize(
+    ('config', 'status'),
+    [
+        (
+            {'worker-command': ''},
+            'no workflow code: juju attach-resource temporal-worker-k8s workflows-file=FILE.tar, or set worker-command',
+        ),
+        (
+            {'worker-command': "sh -c 'x"},
+            'worker-command: no closing quotation: juju config temporal-worker-k8s worker-command=...',
+        ),
+        (
+            {'consume': 'a@g'},
+            'consume and schedules are for workers that come as workflows-file, and worker-command is set: '
+            'juju config temporal-worker-k8s --reset consume,schedules',
+        ),
+        (
+            {'schedules': 'x: {workflow: W, every: 2d}'},
+            'consume and schedules are for workers that come as workflows-file, and worker-command is set: '
+            'juju config temporal-worker-k8s --reset consume,schedules',
+        ),
+    ],
+)
+def test_given_options_that_cannot_be_then_the_status_names_them(run, disk, archive, config, status):
+    assert run(_state(disk, archive, config={**CONFIG, **config})).unit_status == ops.BlockedStatus(status)
+
+
+@pytest.mark.parametrize(
+    ('health', 'status'),
+    [
+        (Health(True), ops.ActiveStatus()),
+        (
+            Health(False, 'worker-command ended at once (exit status 1)', operator=True),
+            ops.BlockedStatus('worker-command ended at once (exit status 1)'),
+        ),
+    ],
+)
+def test_given_what_the_attendant_answers_then_it_is_the_status(run, disk, archive, worker, health, status):
+    worker.health = health
+
+    assert run(_state(disk, archive)).unit_status == status
+
+
+def test_given_a_result_of_an_earlier_wheel_then_it_says_nothing_of_the_image(run, disk, archive):
+    world.prepared(disk, Prepared('old', 'workflows-file cannot be imported'))
+
+    assert run(_state(disk, archive)).unit_status == ops.WaitingStatus('waiting for the worker to start')
