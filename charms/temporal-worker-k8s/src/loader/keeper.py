@@ -59,7 +59,11 @@ class Keeper:
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while True:
-            await self._turn()
+            try:
+                await self._turn()
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                # A charm that is being upgraded may write what this loader cannot read; the next one is on its way.
+                _logger.error('%s cannot be read: %s', standing.FILE, error)
             await asyncio.sleep(_READ_EVERY)
 
     async def _turn(self) -> None:

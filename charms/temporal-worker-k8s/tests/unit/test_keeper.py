@@ -158,14 +158,17 @@ def test_given_something_for_a_person_then_it_is_told_before_what_only_takes_tim
     assert operator and trouble.startswith('schedules: daily is there already')
 
 
-def test_given_a_running_keeper_then_it_takes_turns_until_it_is_cancelled(turns, monkeypatch):
+def test_given_a_running_keeper_then_it_takes_turns_until_it_is_cancelled_whatever_it_finds(turns, monkeypatch, caplog):
     monkeypatch.setattr(keeper, '_READ_EVERY', 0.001)
-    turns.file.write_text(WANTED.dump())
+    turns.file.write_text('{"leader": true}')
 
     async def scenario() -> None:
         state = State()
         running = asyncio.create_task(keeper.Keeper(client(turns.service), state).run())
         async with asyncio.timeout(5):
+            while 'cannot be read' not in caplog.text:
+                await asyncio.sleep(0.001)
+            turns.file.write_text(WANTED.dump())
             while not state.standing:
                 await asyncio.sleep(0.001)
         running.cancel()
