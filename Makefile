@@ -8,7 +8,7 @@ tox := $(uv) run --quiet --frozen --group tox tox
 # The lab's juju and kubectl, for what runs on it.
 on := eval "$$($(lab) env)";
 
-.PHONY: help up down status env pack images images-previous demo test soak bench lint unit stateful terraform clean-lab
+.PHONY: help up down status env pack kafka images images-previous demo test soak bench lint unit stateful terraform clean-lab
 
 help:
 	@echo 'make demo      the suite and a real workflow, from nothing'
@@ -17,7 +17,7 @@ help:
 	@echo 'make pack | images | images-previous | bench | lint | unit | terraform'
 	@echo 'eval "$$(make -s env)"   lets this shell speak to the lab'
 
-up down status env pack images:
+up down status env pack kafka images:
 	@$(lab) $@
 
 # The release before the present one, too: what upgrades start from.
@@ -34,13 +34,13 @@ lint unit stateful:
 	@$(tox) run -q -e $@
 
 # What needs no cluster comes first: most mistakes are found in a minute.
-test: lint unit stateful up pack images-previous
+test: lint unit stateful up pack kafka images-previous
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab; fi
 	@$(on) $(tox) run -q -e integration
 
 soak: export HYPOTHESIS_PROFILE = soak
 soak: export WORKFLOW_MARKS = lab
-soak: lint unit up pack images-previous
+soak: lint unit up pack kafka images-previous
 	@$(tox) run -q -e stateful -- -m ''
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab -- -m ''; fi
 	@$(on) $(tox) run -q -e integration -- -m ''

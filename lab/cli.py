@@ -1,4 +1,4 @@
-"""The lab's commands: `lab up | down | status | env | pack | images | clean`."""
+"""The lab's commands: `lab up | down | status | env | pack | kafka | images | clean`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 
-from lab import cluster, controller, debian, host, images, packing, parts, processes, programs, settings
+from lab import cluster, controller, debian, host, images, java, packing, parts, processes, programs, settings
 from lab.progress import LabError, say
 
 
@@ -22,6 +22,7 @@ def main() -> None:
         ('status', 'say what is there and what runs'),
         ('env', 'print the exports for a shell: eval "$(lab env)"'),
         ('pack', 'pack charms and workflows into dist/'),
+        ('kafka', 'fetch Kafka and a schema registry, which some tests start'),
         ('images', 'build and push the images, write dist/resources.env'),
         ('clean', 'down, and remove everything the lab keeps on this machine'),
     ):
@@ -38,6 +39,7 @@ def main() -> None:
             'status': _status,
             'env': lambda: _env(on_lab),
             'pack': lambda: _pack(on_lab),
+            'kafka': lambda: _kafka(on_lab),
             'images': lambda: _images(on_lab, previous=arguments.previous),
             'clean': lambda: _clean(on_lab),
         }[arguments.command]()
@@ -105,6 +107,11 @@ def _pack(on_lab: bool) -> None:
     if on_lab:
         _prepare()
     packing.pack(on_lab=on_lab)
+
+
+def _kafka(on_lab: bool) -> None:
+    if on_lab:
+        java.ensure()
 
 
 def _images(on_lab: bool, *, previous: bool) -> None:

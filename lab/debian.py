@@ -30,20 +30,23 @@ def check() -> None:
         raise LabError('the kernel has no br_netfilter, without which pods cannot reach services')
 
 
-def wanted() -> list[str]:
-    """The packages named in debian.txt."""
-    lines = (settings.LAB / 'debian.txt').read_text().splitlines()
+def wanted(file: str = 'debian.txt') -> list[str]:
+    """The packages named in a file of the lab."""
+    lines = (settings.LAB / file).read_text().splitlines()
     return [name for line in lines if (name := line.partition('#')[0].strip())]
 
 
-def install() -> None:
+def install(file: str = 'debian.txt') -> None:
     """Install the packages that are missing; nothing is asked of a registry if none is.
+
+    Args:
+        file: names them.
 
     Raises:
         LabError: when apt fails.
     """
     missing = [
-        p for p in wanted() if not (commands.succeeds(['dpkg-query', '-W', '-f', '${Version}', p]) and _present(p))
+        p for p in wanted(file) if not (commands.succeeds(['dpkg-query', '-W', '-f', '${Version}', p]) and _present(p))
     ]
     if not missing:
         return
