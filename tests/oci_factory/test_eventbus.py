@@ -119,6 +119,24 @@ def test_a_broker_without_passwords_needs_none() -> None:
     assert (found.username, found.password) == ('', '')
 
 
+def test_a_relation_to_kafka_gives_what_is_needed_unless_the_address_is_given() -> None:
+    ca = trustme.CA().cert_pem.bytes().decode()
+    related = {
+        'KAFKA_BOOTSTRAP_SERVERS': 'kafka-0:9093,kafka-1:9093',
+        'KAFKA_SECURITY_PROTOCOL': 'SASL_PLAINTEXT',
+        'KAFKA_SASL_MECHANISM': 'SCRAM-SHA-512',
+        'KAFKA_USERNAME': 'relation-3',
+        'KAFKA_PASSWORD': PASSWORD,
+        'KAFKA_TLS_CA': ca,
+    }
+    found = eventbus.brokers(related)
+    assert (found.brokers, found.protocol) == ('kafka-0:9093,kafka-1:9093', 'SASL_PLAINTEXT')
+    assert (found.username, found.password, found.ca) == ('relation-3', PASSWORD, ca.strip())
+    assert eventbus.brokers({**related, **ENVIRONMENT}) == eventbus.brokers(ENVIRONMENT)
+    with pytest.raises(ApplicationError, match='KAFKA_PASSWORD is not set'):
+        eventbus.brokers({**related, 'KAFKA_PASSWORD': ''})
+
+
 @pytest.mark.parametrize(
     ('changes', 'said'),
     [

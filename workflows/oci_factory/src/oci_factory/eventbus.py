@@ -19,30 +19,52 @@ from oci_factory.settings import is_url
 REBUILD = 'RebuildForRelease'
 
 _PREFIX = 'ROCKS_EVENTBUS_'
+_KAFKA = {
+    'brokers': f'{_PREFIX}KAFKA_ADDRESS',
+    'protocol': f'{_PREFIX}PROTOCOL',
+    'mechanism': f'{_PREFIX}MECHANISM',
+    'username': f'{_PREFIX}USERNAME',
+    'password': f'{_PREFIX}PASSWORD',
+    'ca': f'{_PREFIX}CA',
+}
+_RELATED = {
+    'brokers': 'KAFKA_BOOTSTRAP_SERVERS',
+    'protocol': 'KAFKA_SECURITY_PROTOCOL',
+    'mechanism': 'KAFKA_SASL_MECHANISM',
+    'username': 'KAFKA_USERNAME',
+    'password': 'KAFKA_PASSWORD',
+    'ca': 'KAFKA_TLS_CA',
+}
+"""What a worker that is related to Kafka has."""
+
+_REGISTRY = f'{_PREFIX}KARAPACE_URL'
+
 # It goes to GitHub as a part of the external reference, and into shells there.
 _IDENTIFIER = re.compile(r'[A-Za-z0-9._:-]{1,128}')
 
 
 def brokers(environ: Mapping[str, str]) -> kafka.Settings:
-    """Where the brokers are: `ROCKS_EVENTBUS_KAFKA_ADDRESS`, and so on.
+    """Where the brokers are: `ROCKS_EVENTBUS_KAFKA_ADDRESS` and so on, or what a relation to Kafka gives.
 
     Raises:
         ApplicationError: when a variable is missing or cannot be right; the sentence names it.
     """
-    protocol = _value(environ, 'PROTOCOL') or 'SASL_SSL'
-    mechanism = _value(environ, 'MECHANISM') or 'SCRAM-SHA-512'
+    related = not _value(environ, _KAFKA['brokers']) and _value(environ, _RELATED['brokers'])
+    names = _RELATED if related else _KAFKA
+    protocol = _value(environ, names['protocol']) or 'SASL_SSL'
+    mechanism = _value(environ, names['mechanism']) or 'SCRAM-SHA-512'
     if protocol not in kafka.PROTOCOLS:
-        raise _wrong('PROTOCOL', f'is none of {", ".join(kafka.PROTOCOLS)}: change it')
+        raise _wrong(names['protocol'], f'is none of {", ".join(kafka.PROTOCOLS)}: change it')
     if mechanism not in kafka.MECHANISMS:
-        raise _wrong('MECHANISM', f'is none of {", ".join(kafka.MECHANISMS)}: change it')
+        raise _wrong(names['mechanism'], f'is none of {", ".join(kafka.MECHANISMS)}: change it')
     secured = protocol.startswith('SASL_')
     return kafka.Settings(
-        brokers=_needed(environ, 'KAFKA_ADDRESS'),
+        brokers=_needed(environ, names['brokers']),
         protocol=protocol,
         mechanism=mechanism,
-        username=_needed(environ, 'USERNAME') if secured else '',
-        password=_needed(environ, 'PASSWORD') if secured else '',
-        ca=_certificates(environ, 'CA'),
+        username=_needed(environ, names['username']) if secured else '',
+        password=_needed(environ, names['password']) if secured else '',
+        ca=_certificates(environ, names['ca']),
     )
 
 
@@ -52,16 +74,17 @@ def schemas(environ: Mapping[str, str]) -> registry.Settings:
     Raises:
         ApplicationError: when a variable is missing or cannot be right; the sentence names it.
     """
-    url = _needed(environ, 'KARAPACE_URL')
+    url = _needed(environ, _REGISTRY)
     if not is_url(url):
-        raise _wrong('KARAPACE_URL', 'is no http(s) URL: change it')
+        raise _wrong(_REGISTRY, 'is no http(s) URL: change it')
     if '@' in url.split('/')[2]:
-        raise _wrong('KARAPACE_URL', 'has a password in it, which logs would show: leave it out')
+        raise _wrong(_REGISTRY, 'has a password in it, which logs would show: leave it out')
+    own = {field: f'{_PREFIX}KARAPACE_{field.upper()}' for field in ('username', 'password', 'ca')}
     return registry.Settings(
         url=url,
-        username=_value(environ, 'KARAPACE_USERNAME') or _value(environ, 'USERNAME'),
-        password=_value(environ, 'KARAPACE_PASSWORD') or _value(environ, 'PASSWORD'),
-        ca=_certificates(environ, 'KARAPACE_CA') or _certificates(environ, 'CA'),
+        username=_value(environ, own['username']) or _value(environ, _KAFKA['username']),
+        password=_value(environ, own['password']) or _value(environ, _KAFKA['password']),
+        ca=_certificates(environ, own['ca']) or _certificates(environ, _KAFKA['ca']),
     )
 
 
@@ -101,7 +124,7 @@ def decide(known: avro.Schemas, message: Message) -> Start:
 
 
 def _value(environ: Mapping[str, str], name: str) -> str:
-    return environ.get(f'{_PREFIX}{name}', '').strip()
+    return environ.get(name, '').strip()
 
 
 def _needed(environ: Mapping[str, str], name: str) -> str:
@@ -131,4 +154,4 @@ def _certificates(environ: Mapping[str, str], name: str) -> str:
 
 def _wrong(name: str, what: str) -> ApplicationError:
     # Tried again, other than wrong settings of a rebuild: a consumer has no end, and goes on once they are right.
-    return ApplicationError(f'{_PREFIX}{name} {what}', type='WrongSetting')
+    return ApplicationError(f'{name} {what}', type='WrongSetting')
