@@ -18,6 +18,7 @@ import integrations
 import plan
 import standing
 import variables
+from access import Access
 from integration_options import ENDPOINTS, EXTERNAL
 from workload import Workload
 
@@ -75,12 +76,13 @@ class TemporalWorkerCharm(ops.CharmBase):
         return plan.make(self._facts)
 
     def _on_secret_changed(self, event: ops.SecretChangedEvent) -> None:
-        """Take up the newest revisions, if it is a secret that the code reads; one that it no longer reads is let be.
+        """Take up the newest revisions, if it is a secret that an option names; one that none names is let be.
 
         Who changes one secret mostly changes others with it, and one restart is enough for all.
         """
         wanted, _ = variables.wishes(str(self.config['environment-secrets']), self.app.name)
         read = {wish.uri for wish in wanted} | integrations.secret_uris(self.model)
+        read |= set(Access.load(self.config, self.app.name).secrets)
         if event.secret.unique_identifier in {identifier(uri) for uri in read}:
             self._secrets.refresh(event.secret)
             for uri in {uri for uri in read if identifier(uri) != event.secret.unique_identifier}:

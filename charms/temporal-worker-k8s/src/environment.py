@@ -28,7 +28,13 @@ _AS_ELSEWHERE = {
 """Options of that charm, with its defaults: code that reads them takes it for granted that they are set."""
 
 
-def compose(config: Config, frontend: Frontend, given: Mapping[str, str], proxies: Mapping[str, str]) -> dict[str, str]:
+def compose(
+    config: Config,
+    frontend: Frontend,
+    given: Mapping[str, str],
+    proxies: Mapping[str, str],
+    own: Mapping[str, str],
+) -> dict[str, str]:
     """All variables: defaults and the model's proxies, then what the operator gives, then what the charm itself knows.
 
     Args:
@@ -36,6 +42,7 @@ def compose(config: Config, frontend: Frontend, given: Mapping[str, str], proxie
         frontend: where the server answers.
         given: the operator's own variables.
         proxies: the model's, by the names of variables.
+        own: what options and their secrets give besides, by names without their prefixes.
     """
     defaults = {f'{prefix}{name}': value for prefix in _PREFIXES for name, value in _AS_ELSEWHERE.items()}
     # Some programs look for one spelling, some for the other: an operator's own replaces both.
@@ -43,7 +50,8 @@ def compose(config: Config, frontend: Frontend, given: Mapping[str, str], proxie
     models = {
         name: value for upper, lower, value in spellings if not {upper, lower} & given.keys() for name in (upper, lower)
     }
-    return {**defaults, **models, **given, **_own(config, frontend)}
+    named = {f'{prefix}{name}': value for prefix in _PREFIXES for name, value in own.items()}
+    return {**defaults, **models, **given, **named, **_own(config, frontend)}
 
 
 def _own(config: Config, frontend: Frontend) -> dict[str, str]:

@@ -13,6 +13,8 @@ from temporal_charms.admin import Frontend
 from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import read
 
+from authentication import Authentication
+from encryption import Encryption
 from integrations import Integrations
 from loader.layout import PREPARED, Prepared
 from options import Config, address
@@ -38,13 +40,21 @@ class Server:
     grant: host_info.Grant = dataclasses.field(default_factory=host_info.Grant)
 
     @classmethod
-    def load(cls, model: ops.Model, host: str) -> Server:
-        """Read the relation `temporal-host-info`; without one, the option is the answer."""
+    def load(cls, model: ops.Model, config: Config, *, certified: bool) -> Server:
+        """Read the relation `temporal-host-info`; without one, the option is the answer.
+
+        Args:
+            model: Juju's.
+            config: the options.
+            certified: whether the worker has a client certificate.
+        """
+        access = config.access
         relation = next((r for r in model.relations['temporal-host-info'] if r.active and r.app), None)
         if relation is None:
-            return cls(frontend=address(host))
+            return cls(frontend=access.secure(address(config.host), certified=certified))
         told = relation.data[relation.app]
-        return cls(relation.app.name, host_info.load(told), host_info.Grant.load(told))
+        frontend = access.secure(host_info.load(told), certified=certified)
+        return cls(relation.app.name, frontend, host_info.Grant.load(told))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +128,8 @@ class Facts:
     integrations: Integrations
     variables: Variables
     secrets: Secrets
+    authentication: Authentication
+    encryption: Encryption
     proxies: Mapping[str, str]
     code: Code
 
@@ -125,6 +137,11 @@ class Facts:
     def given(self) -> dict[str, str]:
         """The operator's own variables; secrets are stronger than the file, and both than related applications."""
         return {**self.integrations.values, **self.variables.values, **self.secrets.values}
+
+    @property
+    def own(self) -> dict[str, str]:
+        """The variables that the operator gives by options and their secrets, without their prefixes."""
+        return {**self.authentication.variables, **self.encryption.variables, **self.config.sentry.variables}
 
     @classmethod
     def load(cls, charm: ops.CharmBase, secrets: SecretCache, *, anew: bool) -> Facts:
@@ -137,18 +154,21 @@ class Facts:
         """
         app = charm.app.name
         config = Config.load(charm.config, app)
+        identity = Authentication.load(charm.model, config.access, app, secrets, anew=anew)
         return cls(
             app=app,
             leader=charm.unit.is_leader(),
             config=config,
             command=Command.load(charm.config, app),
             standing=Options.load(charm.config, app, charm.model.uuid),
-            server=Server.load(charm.model, config.host),
+            server=Server.load(charm.model, config, certified=bool(identity.certificate)),
             workflows=Resource.load(charm.model, 'workflows-file'),
             integrations=Integrations.load(charm.model, charm.config, secrets, anew=anew),
             variables=Variables.load(Resource.load(charm.model, 'env-file').path, app),
             proxies=_proxies(os.environ),
             secrets=Secrets.load(charm.model, config.secrets, app, secrets, anew=anew),
+            authentication=identity,
+            encryption=Encryption.load(charm.model, config.access, identity.content, app, secrets, anew=anew),
             code=Code.load(charm.unit.get_container(CONTAINER)),
         )
 
@@ -166,6 +186,7 @@ class Health:
         standing: the key of what the server has been brought to keep running; empty where it is not, or nothing is.
         trouble: why not.
         troubles_operator: whether a person has to do something about it.
+        warning: what will keep it from working unless somebody looks after it.
     """
 
     polling: bool
@@ -176,3 +197,4 @@ class Health:
     standing: str = ''
     trouble: str = ''
     troubles_operator: bool = False
+    warning: str = ''

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 from temporal_charms.admin import Frontend
 
+from access import Access
 from loader.layout import HEALTH_PORT
+from sentry import Sentry
 
 _LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 
@@ -52,6 +54,8 @@ class Config:
         log_level: `log-level`, in lower case.
         prometheus_port: `prometheus-port`; 0 for none.
         limits: what the SDK's worker takes, by its parameters' names; without those that limit nothing.
+        access: how the server is spoken to.
+        sentry: where errors are reported.
         problem: what is wrong with them.
     """
 
@@ -66,6 +70,8 @@ class Config:
     log_level: str
     prometheus_port: int
     limits: Mapping[str, float]
+    access: Access
+    sentry: Sentry
     problem: str = ''
 
     @property
@@ -81,6 +87,7 @@ class Config:
         queues = tuple(dict.fromkeys(name.strip() for name in text['queue'].split(',') if name.strip()))
         log_level = text['log-level'].lower()
         port = int(text['prometheus-port'])
+        access, sentry = Access.load(raw, app), Sentry.load(raw, app)
         problem = ''
         if not queues:
             problem = f'no task queue: juju config {app} queue=NAME'
@@ -121,7 +128,9 @@ class Config:
                 for name, value in limits.items()
                 if value or name == 'max-cached-workflows'
             },
-            problem=problem or _limits_problem(limits, app),
+            access=access,
+            sentry=sentry,
+            problem=problem or _limits_problem(limits, app) or access.problem or sentry.problem,
         )
 
 

@@ -89,6 +89,18 @@ _BEFORE_CODE: tuple[Condition[Facts], ...] = (
         lambda facts: facts.integrations.status(facts.app),
     ),
     Condition(
+        'authentication',
+        lambda facts: not facts.authentication.problem,
+        lambda facts: ops.BlockedStatus(facts.authentication.problem),
+        stops=False,
+    ),
+    Condition(
+        'encryption',
+        lambda facts: not facts.encryption.problem,
+        lambda facts: ops.BlockedStatus(facts.encryption.problem),
+        stops=False,
+    ),
+    Condition(
         'container',
         lambda facts: facts.code.reachable,
         lambda facts: ops.WaitingStatus('waiting for the container to start'),
@@ -146,7 +158,9 @@ OUTCOMES: tuple[Condition[Health], ...] = (
 
 
 def active(health: Health) -> ops.ActiveStatus:
-    """The status of a worker that polls; tells how often it had to be started anew."""
+    """The status of a worker that polls; tells what will end that, or how often it had to be started anew."""
+    if health.warning:
+        return ops.ActiveStatus(health.warning)
     times = 'once' if health.restarts == 1 else f'{health.restarts} times'
     return ops.ActiveStatus(f'restarted {times}, last {health.reason}' if health.restarts else '')
 
@@ -201,7 +215,8 @@ def make(facts: Facts) -> Plan:
         requests=facts.integrations.requests,
         # Whoever no longer leads must know it, even where its options are wrong.
         standing=standing.wanted(facts) if unmet is None or not facts.leader else None,
-        wakes=facts.secrets.comes or facts.integrations.comes or (prepared.passing and not facts.command.words),
+        wakes=(prepared.passing and not facts.command.words)
+        or any(x.comes for x in (facts.secrets, facts.integrations, facts.authentication, facts.encryption)),
     )
 
 
@@ -237,6 +252,10 @@ def _settings(facts: Facts) -> layout.Settings:
         limits=config.limits,
         metrics_port=config.prometheus_port,
         log_level=config.log_level,
+        provider=facts.authentication.provider,
+        secret=facts.authentication.secret,
+        cipher=config.access.cipher,
+        sentry=config.sentry.settings,
     )
 
 
@@ -247,7 +266,7 @@ def _own_layer(facts: Facts, files: tuple[File, ...]) -> pebble.LayerDict:
 def _files(facts: Facts) -> tuple[File, ...]:
     frontend = facts.server.frontend
     assert frontend is not None
-    variables = compose(facts.config, frontend, facts.given, facts.proxies)
+    variables = compose(facts.config, frontend, facts.given, facts.proxies, facts.own)
     if facts.command.words:
         return own_image.files(facts, variables)
     loader = [
@@ -263,12 +282,20 @@ def _files(facts: Facts) -> tuple[File, ...]:
             0o600,
             restarts=True,
         ),
+        # Read again whenever it changes.
+        File(layout.CREDENTIALS, json.dumps(dict(facts.authentication.credentials)), 0o600),
+        File(layout.KEYS, _keys(facts).dump(), 0o600, restarts=True),
     )
 
 
 def python(facts: Facts) -> str:
     """The Python of the code's virtual environment, in the container."""
     return f'{pathlib.PurePosixPath(layout.archive(facts.workflows.key)).parent}/venv/bin/python'
+
+
+def _keys(facts: Facts) -> layout.Keys:
+    identity = facts.authentication
+    return layout.Keys(identity.certificate, identity.key, facts.encryption.keys)
 
 
 def _layer(facts: Facts, files: tuple[File, ...]) -> pebble.LayerDict:

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 import ops
 from temporal_charms.secret_cache import SecretCache
 
+from user_secrets import URI, Unreadable, read
+
 _NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 _ENTRY = re.compile(
     rf'(?:(?P<variable>{_NAME.pattern})=)?'
-    r'(?P<uri>secret:(?://[0-9a-f-]{36}/)?(?P<id>[0-9a-z]{20}))'
+    rf'{URI}'
     r'(?:#(?P<key>[a-z][a-z0-9-]*))?'
 )
 
@@ -145,7 +147,7 @@ class Secrets:
         sources: dict[str, tuple[str, str]] = {}
         for wish in wanted:
             try:
-                content = _read(model, wish.uri, secrets, anew=anew)
+                content = read(model, 'environment-secrets', wish.uri, app, secrets, anew=anew)
                 for variable, key in wish.take(content):
                     if sources.setdefault(variable, (wish.identifier, key)) != (wish.identifier, key):
                         return cls(problem=f'environment-secrets gives {variable} twice: take one of them away')
@@ -155,29 +157,10 @@ class Secrets:
             except KeyError:
                 remedy = 'mend the secret or environment-secrets'
                 return cls(problem=_cannot(wish.identifier, f'has no key {wish.key}', remedy))
-            except ops.SecretNotFoundError:
-                remedy = f'mend environment-secrets, or juju grant-secret {wish.identifier} {app}'
-                return cls(problem=_cannot(wish.identifier, 'is not there', remedy), comes=True)
-            except ops.ModelError:
-                remedy = f'juju grant-secret {wish.identifier} {app}'
-                return cls(problem=_cannot(wish.identifier, f'is not granted to {app}', remedy), comes=True)
+            except Unreadable as error:
+                return cls(problem=str(error), comes=error.comes)
         return cls(values)
 
 
 def _cannot(identifier: str, what: str, remedy: str) -> str:
     return f'environment-secrets: secret:{identifier} {what}: {remedy}'
-
-
-def _read(model: ops.Model, uri: str, secrets: SecretCache, *, anew: bool) -> Mapping[str, str]:
-    def ask() -> dict[str, str]:
-        return model.get_secret(id=uri).get_content()
-
-    if not anew:
-        return secrets.get(uri, ask)
-    try:
-        content = ask()
-    except ops.ModelError:
-        secrets.forget(uri)
-        raise
-    secrets.put(uri, content)
-    return content

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 
-Answer = tuple[bool, str, str, str]
-"""Whether the worker polls, and what the operator has to do about it if not; what is kept running, and why not."""
+Answer = tuple[bool, str, str, str, str]
+"""Whether the worker polls, what the operator has to do about it if not, and what will keep it from it; what is kept
+running, and why not."""
 
 
 def ask(port: int) -> Answer:
@@ -22,16 +23,16 @@ def ask(port: int) -> Answer:
         connection.request('GET', '/')
         answer = json.loads(connection.getresponse().read())
     except (OSError, ValueError, http.client.HTTPException):
-        return False, '', '', ''
+        return False, '', '', '', ''
     finally:
         connection.close()
     problem = answer['problem'] if answer['operator'] else ''
-    return answer['polling'], problem, answer['standing'], answer['trouble']
+    return answer['polling'], problem, answer['warning'], answer['standing'], answer['trouble']
 
 
 def main(port: int, notice: str) -> None:
     """Send a notice at every change; the charm takes a worker that has just been started for one that does not poll."""
-    announced: Answer = (False, '', '', '')
+    announced: Answer = (False, '', '', '', '')
     while True:
         answer = ask(port)
         if answer != announced:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
 import datetime
 import logging
 import os
 import socket
+from collections.abc import Mapping, Sequence
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.converter import DataConverter
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.service import RPCError, RPCStatusCode, TLSConfig
-from temporalio.worker import Worker
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Interceptor, Worker
 
-from loader import discovery, keeper, layout, pollers
+from loader import discovery, health, keeper, layout, pollers, transport
 from loader.activities import Activities, Running, hand_over
+from loader.authentication import Keeper, Refused, Unreachable
 from loader.health import State
 from loader.watchdog import Evictions, Stuck
 
@@ -45,27 +49,57 @@ def make_runtime(wanted: layout.Settings) -> Runtime:
         raise PortTaken(f'port {wanted.metrics_port} cannot be used: change the option prometheus-port') from error
 
 
-async def connect(wanted: layout.Settings, runtime: Runtime) -> Client:
+async def connect(wanted: layout.Settings, runtime: Runtime, keys: layout.Keys, metadata: Mapping[str, str]) -> Client:
     """A client that has had an answer about the namespace.
+
+    Args:
+        wanted: names the server and the namespace.
+        runtime: the SDK's engine.
+        keys: the client certificate.
+        metadata: headers that tell who the worker is.
 
     Raises:
         RPCError: when the server refuses.
         RuntimeError: when it cannot be reached.
     """
-    identity = f'{os.getpid()}@{socket.gethostname()}'
-    tls = TLSConfig(server_root_ca_cert=wanted.ca.encode() or None) if wanted.tls else False
-    client = await Client.connect(
-        wanted.address, namespace=wanted.namespace, identity=identity, tls=tls, runtime=runtime
-    )
-    await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=wanted.namespace))
+    try:
+        client = await _client(wanted, runtime, keys, metadata)
+        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=wanted.namespace))
+    except RuntimeError as error:
+        # A server that does not believe a token answers nothing at all, and the SDK has the answer as a text only.
+        if any(f'code: {name}' in str(error) for name in ('PermissionDenied', 'Unauthenticated')):
+            raise RPCError('refused', RPCStatusCode.PERMISSION_DENIED, b'') from error
+        raise
     return client
+
+
+async def _client(wanted: layout.Settings, runtime: Runtime, keys: layout.Keys, metadata: Mapping[str, str]) -> Client:
+    return await Client.connect(
+        wanted.address,
+        namespace=wanted.namespace,
+        identity=f'{os.getpid()}@{socket.gethostname()}',
+        tls=transport.configuration(wanted, keys),
+        rpc_metadata=metadata,
+        data_converter=_converter(wanted, keys),
+        runtime=runtime,
+    )
+
+
+def _converter(wanted: layout.Settings, keys: layout.Keys) -> DataConverter:
+    if not keys.encryption:
+        return DataConverter.default
+    from loader.codec import Codec
+
+    return dataclasses.replace(DataConverter.default, payload_codec=Codec(keys.encryption, wanted.cipher))
 
 
 def _threads(wanted: layout.Settings) -> int:
     return int(wanted.limits.get('max_concurrent_activities', _ACTIVITIES))
 
 
-def make(client: Client, wanted: layout.Settings, code: discovery.Code, queue: str, activities: Activities) -> Worker:
+def make(
+    client: Client, wanted: layout.Settings, code: discovery.Code, queue: str, interceptors: Sequence[Interceptor]
+) -> Worker:
     """The worker of a queue, with all of the code and the whole of the limits."""
     return Worker(
         client,
@@ -75,7 +109,7 @@ def make(client: Client, wanted: layout.Settings, code: discovery.Code, queue: s
         # Synchronous activities run in threads, where they cannot stop heartbeats.
         activity_executor=concurrent.futures.ThreadPoolExecutor(_threads(wanted), f'activity-{queue}'),
         graceful_shutdown_timeout=datetime.timedelta(seconds=layout.GRACE),
-        interceptors=[activities],
+        interceptors=interceptors,
         **wanted.limits,  # type: ignore[arg-type]
     )
 
@@ -87,10 +121,21 @@ class Crew:
         wanted: what the charm wants to be run.
         code: what there is to run.
         state: what the worker answers.
+        keys: what it needs besides; none where it needs none.
+        interceptors: see what workflows and activities do.
     """
 
-    def __init__(self, wanted: layout.Settings, code: discovery.Code, state: State):
+    def __init__(
+        self,
+        wanted: layout.Settings,
+        code: discovery.Code,
+        state: State,
+        keys: layout.Keys | None = None,
+        interceptors: Sequence[Interceptor] = (),
+    ):
         self._wanted, self._code, self._state = wanted, code, state
+        self._keys, self._interceptors = keys or layout.Keys(), interceptors
+        self._keeper = Keeper(wanted, state)
         self._stop = asyncio.Event()
         self._evicting = asyncio.Event()
         self._activities: dict[str, Activities] = {}
@@ -106,11 +151,15 @@ class Crew:
 
         Raises:
             PortTaken: when it cannot be made.
+            Refused: when there is no token.
+            Unreachable: when there is no token yet.
             RPCError: when the server refuses.
             RuntimeError: when it cannot be reached.
         """
         self._runtime = self._runtime or make_runtime(self._wanted)
-        return await connect(self._wanted, self._runtime)
+        metadata = await self._keeper.metadata()
+        # A server that has just moved may leave a connection hanging for minutes.
+        return await asyncio.wait_for(connect(self._wanted, self._runtime, self._keys, metadata), _CONNECT)
 
     def stop(self) -> None:
         """Take no new task, let running activities end, and return from `work`."""
@@ -131,24 +180,30 @@ class Crew:
 
     async def _work(self) -> None:
         failed = ''
+        self._state.change(problem=f'{self._wanted.address} to answer')
         while not self._stop.is_set():
-            self._state.change(problem=f'{self._wanted.address} to answer')
             try:
-                # A server that has just moved may leave a connection hanging for minutes.
-                client = await asyncio.wait_for(self.connect(), _CONNECT)
+                client = await self.connect()
                 if failed:
                     # The server is not to blame.
                     raise Stuck(failed)
                 failed = await self._run(client)
             except RPCError as error:
-                self._state.refused(self._wanted, error)
-                if error.status == RPCStatusCode.NOT_FOUND:
+                self._state.refused(self._wanted, error, self._keeper.refused)
+                if error.status in (RPCStatusCode.NOT_FOUND, *health.REFUSALS):
                     failed = ''
-            except PortTaken as error:
+            except (PortTaken, Refused) as error:
                 self._state.change(problem=str(error), operator=True)
+            except ModuleNotFoundError as error:
+                problem = f'the image lacks {error.name}, which encrypts: attach a temporal-worker-image that has it'
+                self._state.change(problem=problem, operator=True)
+            except Unreachable as error:
+                self._state.change(problem=str(error))
             except (RuntimeError, TimeoutError) as error:
                 # What the SDK raises when it cannot connect.
                 _logger.warning('%s: %s', self._wanted.address, error or 'no answer')
+                problem = transport.problem(self._wanted, self._keys, str(error))
+                self._state.change(problem=problem or f'{self._wanted.address} to answer', operator=bool(problem))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _RETRY)
 
@@ -160,11 +215,13 @@ class Crew:
         """
         self._activities = {queue: Activities() for queue in self._wanted.queues}
         workers = [
-            make(client, self._wanted, self._code, queue, activities) for queue, activities in self._activities.items()
+            make(client, self._wanted, self._code, queue, [activities, *self._interceptors])
+            for queue, activities in self._activities.items()
         ]
         running = [asyncio.create_task(worker.run()) for worker in workers]
-        watch = pollers.Watch(client, self._wanted, self._code, self._state, self._busy)
-        watching = [asyncio.create_task(wait) for wait in (watch.run(), self._stop.wait(), self._evicting.wait())]
+        watch = pollers.Watch(client, self._wanted, self._code, self._state, self._keeper.refused, self._busy)
+        waits = watch.run(), self._stop.wait(), self._evicting.wait(), self._keeper.keep(client)
+        watching = [asyncio.create_task(wait) for wait in waits]
         keeping = asyncio.create_task(keeper.Keeper(client, self._state).run())
         await asyncio.wait([*running, *watching], return_when=asyncio.FIRST_COMPLETED)
         stuck = watching[0].exception() if watching[0].done() else None

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+from collections.abc import Callable
 
 from temporalio.service import RPCError, RPCStatusCode
 
 from loader import layout
+
+REFUSALS = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
+"""What a server says of who may not do something, and of who is not believed; Temporal's own says the first of both."""
 
 
 @dataclasses.dataclass
@@ -24,6 +28,7 @@ class State:
         standing: the key of what the server has been brought to keep running; empty where it is not, or nothing is.
         trouble: why not.
         troubles_operator: whether a person has to do something about it.
+        warning: what will keep it from working unless somebody looks after it.
     """
 
     polling: bool = False
@@ -34,6 +39,7 @@ class State:
     standing: str = ''
     trouble: str = ''
     troubles_operator: bool = False
+    warning: str = ''
 
     def change(self, *, polling: bool = False, problem: str = '', operator: bool = False) -> None:
         """Set what changes while it runs."""
@@ -43,14 +49,22 @@ class State:
         """Set how what the server is to keep running is."""
         self.standing, self.trouble, self.troubles_operator = key, trouble, operator
 
-    def refused(self, wanted: layout.Settings, error: RPCError) -> None:
-        """Tell what the server has refused; a namespace can also be deleted while the worker polls."""
+    def refused(self, wanted: layout.Settings, error: RPCError, who: Callable[[], str]) -> None:
+        """Tell what the server has refused; a namespace can also be deleted while the worker polls.
+
+        Args:
+            wanted: names the server and the namespace.
+            error: the server's.
+            who: tells whom it has refused, and what to do.
+        """
         if error.status == RPCStatusCode.NOT_FOUND:
             self.change(
                 problem=f'namespace {wanted.namespace} does not exist on {wanted.address}: register it or change the '
                 'option namespace',
                 operator=True,
             )
+        elif error.status in REFUSALS:
+            self.change(problem=f'{wanted.address} refuses {who()}', operator=True)
         else:
             self.change(problem=f'{wanted.address} to answer ({error.status.name.lower()})')
 

@@ -14,6 +14,12 @@ SETTINGS = f'{HOME}/settings.json'
 ENVIRONMENT = f'{HOME}/environment.json'
 """The code's variables; readable by the worker's user only."""
 
+CREDENTIALS = f'{HOME}/credentials.json'
+"""What `loader.tokens` gets tokens with; readable by the worker's user only, who reads it again when it changes."""
+
+KEYS = f'{HOME}/keys.json'
+"""Keys that are read once; readable by the worker's user only."""
+
 PREPARED = f'{HOME}/prepared.json'
 RESTARTS = f'{HOME}/restarts.json'
 HEALTH_PORT = 7230
@@ -48,6 +54,10 @@ class Settings:
         limits: what the SDK's worker takes besides, by its parameters' names; each queue's worker has its own.
         metrics_port: where the SDK answers Prometheus; 0 for nowhere.
         log_level: of the worker and the code, as Python's logging names it, in lower case.
+        provider: whose tokens are sent: `token`, `google` or `candid`; empty for none.
+        secret: identifier of the secret with the credentials, for sentences; empty for none.
+        cipher: what payloads are encrypted with, if there is a key: `aes-gcm` or `aes-eax`.
+        sentry: parameters of `loader.reports.begin`; empty where nothing is reported.
     """
 
     code: str
@@ -63,6 +73,10 @@ class Settings:
     limits: Mapping[str, float]
     metrics_port: int
     log_level: str
+    provider: str = ''
+    secret: str = ''
+    cipher: str = 'aes-gcm'
+    sentry: Mapping[str, str | float | bool] = dataclasses.field(default_factory=dict)
 
     def dump(self) -> str:
         """As the file's content."""
@@ -74,6 +88,31 @@ class Settings:
         data = json.loads(text)
         lists = {name: tuple(data[name]) for name in ('workflows', 'activities', 'queues')}
         return cls(**{**data, **lists})
+
+
+@dataclasses.dataclass(frozen=True)
+class Keys:
+    """What the worker reads once, at its start.
+
+    Attributes:
+        certificate: PEM of the client certificate; empty for none.
+        key: PEM of its key.
+        encryption: the keys of the payloads in base64; the first one encrypts. None where they are not encrypted.
+    """
+
+    certificate: str = dataclasses.field(default='', repr=False)
+    key: str = dataclasses.field(default='', repr=False)
+    encryption: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+
+    def dump(self) -> str:
+        """As the file's content."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, text: str) -> Keys:
+        """The reverse of `dump`."""
+        data = json.loads(text)
+        return cls(**{**data, 'encryption': tuple(data['encryption'])})
 
 
 @dataclasses.dataclass(frozen=True)

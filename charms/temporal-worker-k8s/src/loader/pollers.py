@@ -41,6 +41,7 @@ class Watch:
         wanted: names the queues.
         code: tells what is polled for.
         state: the worker's answer.
+        who: tells whom the server has refused.
         busy: whether a queue's worker runs as many activities as it may, and so polls for none.
     """
 
@@ -50,9 +51,10 @@ class Watch:
         wanted: layout.Settings,
         code: discovery.Code,
         state: State,
+        who: Callable[[], str],
         busy: Callable[[str], bool],
     ):
-        self._client, self._wanted, self._state, self._busy = client, wanted, state, busy
+        self._client, self._wanted, self._state, self._who, self._busy = client, wanted, state, who, busy
         self._keys = [(queue, kind) for queue in wanted.queues for kind in kinds(code)]
         # One that may start few activities a second asks for them as seldom.
         rate = wanted.limits.get('max_activities_per_second', 0)
@@ -72,7 +74,7 @@ class Watch:
             except RPCError as error:
                 # What was not seen meanwhile says nothing of the pollers.
                 self._last.clear()
-                self._state.refused(self._wanted, error)
+                self._state.refused(self._wanted, error, self._who)
             else:
                 if missing:
                     self._state.change(problem=f'{self._wanted.address} to see the pollers of queue {missing[0]}')

@@ -13,14 +13,11 @@ import pathlib
 import subprocess
 import sys
 
-from loader import installing, layout, wheels
+from loader import hiding, installing, layout, wheels
 from loader.wheels import CodeProblem
 
 _IMPORT = 120
 """Seconds that the code's import may take: a module that waits for something would keep the charm's hook for ever."""
-
-_SHORTEST_SECRET = 4
-"""Characters of a value that is hidden; a shorter one is no secret, and would hide what is said."""
 
 _LONGEST_PROBLEM = 300
 
@@ -33,6 +30,11 @@ def environment_variables() -> dict[str, str]:
 def settings() -> layout.Settings:
     """What the charm wants to be run."""
     return layout.Settings.load(pathlib.Path(layout.SETTINGS).read_text())
+
+
+def keys() -> layout.Keys:
+    """What the worker reads once, at its start."""
+    return layout.Keys.load(pathlib.Path(layout.KEYS).read_text())
 
 
 def install(wanted: layout.Settings) -> tuple[str, pathlib.Path]:
@@ -96,12 +98,7 @@ def _look_inside(environment: pathlib.Path, distribution: str) -> layout.Prepare
 
 def presentable(problem: str) -> str:
     """A problem as a status can show it: short, and without values of variables, which an import's error may quote."""
-    given = environment_variables()
-    own = {value for name, value in given.items() if name.startswith(('TWC_', 'TEMPORAL_'))}
-    hidden = {line.strip() for value in given.values() if value not in own for line in value.splitlines()}
-    for value in sorted(hidden, key=len, reverse=True):
-        if len(value) >= _SHORTEST_SECRET:
-            problem = problem.replace(value, '***')
+    problem = hiding.hide(problem, hiding.values())
     # Not cut before: of a value that is cut, the rest would not be found.
     return problem if len(problem) <= _LONGEST_PROBLEM else f'{problem[:_LONGEST_PROBLEM]}...'
 

@@ -11,10 +11,12 @@ import os
 import signal
 import sys
 
+from temporalio.worker import Interceptor
+
 from loader import discovery, health, layout
 from loader.activities import hand_over
 from loader.crew import Crew
-from loader.prepare import environment_variables, install, presentable, settings
+from loader.prepare import environment_variables, install, keys, presentable, settings
 from loader.watchdog import Restarts, Stuck, Watchdog
 from loader.wheels import CodeProblem
 
@@ -51,6 +53,20 @@ def _give_up(restarts: Restarts, gang: Crew, reason: str) -> None:
     _exit(restarts, reason)
 
 
+def _reports(wanted: layout.Settings, state: health.State) -> list[Interceptor]:
+    """What tells Sentry, which is imported only where it is wanted; its want keeps no worker from working."""
+    if not wanted.sentry:
+        return []
+    try:
+        from loader import reports
+    except ModuleNotFoundError:
+        state.warning = (
+            'the image lacks sentry-sdk, and nothing is reported: attach a temporal-worker-image that has it'
+        )
+        return []
+    return [reports.begin(**wanted.sentry)]  # type: ignore[arg-type]
+
+
 async def _main() -> None:
     wanted = settings()
     restarts = Restarts()
@@ -61,7 +77,7 @@ async def _main() -> None:
         _exit(restarts, presentable(str(problem)))
         return
     state = health.State()
-    gang = Crew(wanted, code, state)
+    gang = Crew(wanted, code, state, keys(), _reports(wanted, state))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, gang.stop)

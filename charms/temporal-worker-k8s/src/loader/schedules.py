@@ -202,6 +202,7 @@ async def act(handle: ScheduleHandle, what: str) -> dict[str, str]:
 
 async def _main(what: str, identifier: str) -> dict[str, str]:
     # Imported here, since the worker imports this module.
+    from loader.authentication import Refused, Unreachable
     from loader.crew import Crew
     from loader.discovery import Code
     from loader.health import State
@@ -217,6 +218,8 @@ async def _main(what: str, identifier: str) -> dict[str, str]:
         if error.status == RPCStatusCode.NOT_FOUND:
             return {'error': f'the server has no schedule {identifier}: juju status tells why'}
         return {'error': f'{wanted.address} did not do it ({error.status.name.lower()}): {error.message}'}
+    except (Refused, Unreachable) as error:
+        return {'error': str(error)}
     except (RuntimeError, TimeoutError):
         return {'error': f'{wanted.address} does not answer'}
 

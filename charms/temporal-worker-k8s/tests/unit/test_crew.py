@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import socket
+import sys
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from temporalio.service import RPCStatusCode, TLSConfig
 
 from loader import crew, health, layout, pollers
 from loader.activities import Running
+from loader.authentication import Keeper, Refused, Unreachable
 from loader.crew import Crew
 from loader.health import State
 from loader.watchdog import Stuck
@@ -103,13 +106,16 @@ def test_given_two_workers_when_one_fails_then_the_other_is_drained_and_the_proc
     asyncio.run(scenario())
 
 
-def test_given_a_worker_that_failed_for_want_of_a_namespace_when_there_is_one_then_it_works_in_the_same_process(client):
+@pytest.mark.parametrize('status', [RPCStatusCode.NOT_FOUND, *health.REFUSALS])
+def test_given_a_worker_that_the_server_refused_when_it_no_longer_does_then_it_works_in_the_same_process(
+    client, status
+):
     async def scenario() -> None:
         state = State()
         gang = Crew(settings(), CODE, state)
         working = asyncio.create_task(gang.work())
         await until(lambda: FakeWorker.made)
-        client.error = refusal(RPCStatusCode.NOT_FOUND)
+        client.error = refusal(status)
         FakeWorker.made[0].fails.set_exception(RuntimeError('Poll failure'))
         await until(lambda: state.operator)
         client.error = None
@@ -183,6 +189,21 @@ def test_given_pollers_that_have_fallen_silent_then_the_process_has_to_end(clien
             True,
         ),
         (RuntimeError('no route'), 'h:1 to answer', False),
+        (
+            refusal(RPCStatusCode.PERMISSION_DENIED),
+            'h:1 refuses a worker that does not say who it is: set auth-provider and auth-secret-id',
+            True,
+        ),
+        (
+            RuntimeError('call error after connection: Status { code: Unauthenticated, message: "no" }'),
+            'h:1 refuses a worker that does not say who it is: set auth-provider and auth-secret-id',
+            True,
+        ),
+        (
+            RuntimeError('received fatal alert: CertificateRequired'),
+            'h:1 wants a client certificate: set auth-provider=mtls and auth-secret-id',
+            True,
+        ),
     ],
 )
 def test_given_a_server_that_refuses_when_it_answers_then_the_worker_works(client, error, problem, operator):
@@ -273,3 +294,56 @@ def test_given_a_question_over_http_then_the_answer_is_the_state(monkeypatch, re
         return answer
 
     assert (b'"polling": true' in asyncio.run(scenario())) is answered
+
+
+@pytest.mark.parametrize(
+    ('error', 'problem', 'operator'),
+    [(Refused('mend the secret'), 'mend the secret', True), (Unreachable('u to answer'), 'u to answer', False)],
+)
+def test_given_no_token_when_there_is_one_then_the_worker_works_with_it(client, monkeypatch, error, problem, operator):
+    errors = [error, error]
+
+    async def metadata(_: Keeper) -> dict[str, str]:
+        if errors:
+            raise errors[0]
+        return {'authorization': 'x'}
+
+    monkeypatch.setattr(Keeper, 'metadata', metadata)
+
+    async def scenario() -> None:
+        state = State()
+        gang = Crew(settings(), CODE, state)
+        working = asyncio.create_task(gang.work())
+        await until(lambda: (state.problem, state.operator) == (problem, operator))
+        assert not FakeWorker.made
+        errors.clear()
+        _seen(client, 'q')
+        await until(lambda: state.polling)
+        assert client.connected[1]['rpc_metadata'] == {'authorization': 'x'}
+        gang.stop()
+        await working
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize('keys', [(), (base64.b64encode(bytes(32)).decode(),)])
+def test_given_keys_then_payloads_are_encrypted(client, keys):
+    asyncio.run(Crew(settings(), CODE, State(), layout.Keys(encryption=keys)).connect())
+
+    assert (client.connected[1]['data_converter'].payload_codec is not None) is bool(keys)
+
+
+def test_given_keys_and_an_image_that_cannot_encrypt_then_the_operator_is_told(client, monkeypatch):
+    monkeypatch.delitem(sys.modules, 'loader.codec', raising=False)
+    monkeypatch.setitem(sys.modules, 'cryptography.exceptions', None)
+
+    async def scenario() -> None:
+        state = State()
+        gang = Crew(settings(), CODE, state, layout.Keys(encryption=('x',)))
+        working = asyncio.create_task(gang.work())
+        await until(lambda: state.operator)
+        gang.stop()
+        await working
+        assert state.problem.startswith('the image lacks cryptography.exceptions, which encrypts: attach a ')
+
+    asyncio.run(scenario())

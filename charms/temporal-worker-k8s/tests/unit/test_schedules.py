@@ -17,6 +17,7 @@ from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from loader import crew, layout, schedules
+from loader.authentication import Refused
 from loader.standing import Schedule, Standing
 
 DAILY = Schedule('daily', 'Report', ('*', 1), 'q', 'skip', 86400, 3600)
@@ -189,6 +190,7 @@ def test_given_a_schedule_when_something_is_done_with_it_then_it_is_told_how_it_
         ),
         (refusal(RPCStatusCode.PERMISSION_DENIED), {'error': 'h:1 did not do it (permission_denied): no'}),
         (RuntimeError('refused'), {'error': 'h:1 does not answer'}),
+        (Refused('Google refuses the key'), {'error': 'Google refuses the key'}),
     ],
 )
 def test_given_the_program_when_it_is_run_then_it_connects_as_the_worker_does(
@@ -199,7 +201,7 @@ def test_given_the_program_when_it_is_run_then_it_connects_as_the_worker_does(
     monkeypatch.setattr(layout, 'SETTINGS', str(tmp_path / 'settings.json'))
     asked: list[int] = []
 
-    async def connect(wanted, _runtime):
+    async def connect(wanted, *_):
         asked.append(wanted.metrics_port)
         if raised:
             raise raised

@@ -1,0 +1,119 @@
+"""Tells Sentry of errors in the workflow code, without the values of secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.exceptions import CancelledError
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    ExecuteWorkflowInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
+
+from loader import hiding
+
+with workflow.unsafe.imports_passed_through():
+    import sentry_sdk
+
+
+def begin(dsn: str, release: str, environment: str, sample_rate: float, redact: bool) -> Reports:
+    """Have errors reported from now on.
+
+    Args:
+        dsn: address of Sentry's project.
+        release: which version of the code runs.
+        environment: which deployment it is.
+        sample_rate: which part of the errors is reported.
+        redact: whether values of variables are left out; those of secrets always are.
+    """
+    hidden = hiding.values()
+
+    def before(event: Any, _: Mapping[str, Any]) -> Any:
+        return hiding.hide_all(event, hidden)
+
+    sentry_sdk.init(
+        dsn=dsn,
+        release=release or None,
+        environment=environment or None,
+        sample_rate=sample_rate,
+        before_send=before,
+        include_local_variables=not redact,
+        # Those of frameworks that the code happens to bring.
+        auto_enabling_integrations=False,
+        # The code's own output is in its log; these would be sent besides what is raised.
+        max_breadcrumbs=0,
+    )
+    return Reports()
+
+
+class Reports(Interceptor):
+    """Reports what activities and workflows raise; whatever they do with it, they do as without it."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """See each activity."""
+        return _Activity(next)
+
+    def workflow_interceptor_class(
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: ARG002
+    ) -> type[WorkflowInboundInterceptor]:
+        """See each workflow."""
+        return _Workflow
+
+
+def _report(error: BaseException, tags: Mapping[str, str]) -> None:
+    with sentry_sdk.new_scope() as scope:
+        for name, value in tags.items():
+            scope.set_tag(f'temporal.{name}', value)
+        scope.capture_exception(error)
+
+
+class _Activity(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        try:
+            return await super().execute_activity(input)
+        except CancelledError:
+            raise
+        except Exception as error:
+            info = activity.info()
+            tags = {
+                'execution_type': 'activity',
+                'activity.type': info.activity_type,
+                'activity.id': info.activity_id,
+                'activity.attempt': str(info.attempt),
+                'workflow.type': info.workflow_type or '',
+                'workflow.id': info.workflow_id or '',
+                'workflow.run_id': info.workflow_run_id or '',
+                'namespace': info.namespace,
+                'task_queue': info.task_queue,
+            }
+            _report(error, tags)
+            raise
+
+
+class _Workflow(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+        try:
+            return await super().execute_workflow(input)
+        except Exception as error:
+            # A replay repeats what was reported before.
+            if not workflow.unsafe.is_replaying():
+                info = workflow.info()
+                tags = {
+                    'execution_type': 'workflow',
+                    'workflow.type': info.workflow_type,
+                    'workflow.id': info.workflow_id,
+                    'workflow.run_id': info.run_id,
+                    'namespace': info.namespace,
+                    'task_queue': info.task_queue,
+                }
+                # The sandbox would refuse what Sentry does with time, threads and the network.
+                with workflow.unsafe.sandbox_unrestricted():
+                    _report(error, tags)
+            raise
