@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import pathlib
+import time
 
 import ops
 from ops import pebble
@@ -69,16 +70,31 @@ class Workload:
         if wanted.standing:
             workload.push(self._container, [workload.File(standing.FILE, wanted.standing.dump())])
         if wanted.stop:
+            self._mind_the_last_stop(None)
             workload.stop(self._container, (plan.SERVICE, plan.ANNOUNCER))
         elif wanted.layer:
             workload.push(self._container, wanted.files)
             if wanted.attended:
                 workload.push_program(self._container, _PROGRAM, own_image.PROGRAM)
+            self._mind_the_last_stop(pebble.Layer(wanted.layer).services[plan.SERVICE])
             workload.replan(self._container, plan.SERVICE, wanted.layer)
             if wanted.attended:
                 workload.stop(self._container, (plan.ANNOUNCER,))
         if wanted.wakes:
             workload.wake(self._container, plan.WAKER, layout.NOTICE, _LOOK_AGAIN)
+
+    def _mind_the_last_stop(self, wanted: pebble.Service | None) -> None:
+        """Wait until Pebble has forgotten the last stop, before a worker that runs is stopped, and note this one.
+
+        The timer of `kill-delay` goes on when the service has ended in time. If the next process is being stopped when
+        it fires, it kills that one, whose drain has just begun.
+        """
+        running = self._container.get_services(plan.SERVICE).get(plan.SERVICE)
+        if not (running and running.is_running()) or self._container.get_plan().services.get(plan.SERVICE) == wanted:
+            return
+        last = float(workload.read(self._container, layout.STOPPED) or 0)
+        time.sleep(min(max(last + layout.KILL_DELAY + 1 - time.time(), 0), layout.KILL_DELAY + 1))
+        workload.push(self._container, [workload.File(layout.STOPPED, str(time.time()), owner=0)])
 
     def health(self) -> Health:
         """Ask the worker; it shares the pod's network with the charm."""

@@ -22,6 +22,7 @@ KEYS = f'{HOME}/keys.json'
 
 PREPARED = f'{HOME}/prepared.json'
 RESTARTS = f'{HOME}/restarts.json'
+STOPPED = f'{HOME}/stopped'
 HEALTH_PORT = 7230
 GRACE, CANCELLED, HAND_OVER = 15, 5, 2
 """Seconds after SIGTERM: that activities may go on, that they have to react to being cancelled, and to tell the server
