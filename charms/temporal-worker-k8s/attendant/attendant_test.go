@@ -299,9 +299,9 @@ func TestTheWorkerHasTheVariablesAndNothingOfTheAttendant(t *testing.T) {
 
 func TestLongWordsAreCutOnlyAfterSecretsAreHidden(t *testing.T) {
 	l := &lastWords{hidden: secrets(map[string]string{
-		"A": strings.Repeat("x", 300), "B": "abc", "C": "first\nsecond", "TWC_QUEUE": "queue", apiKey: "token", "D": "queue"})}
-	fmt.Fprint(l.into(&strings.Builder{}), "error "+strings.Repeat("x", 300)+" abc second token queue "+strings.Repeat("y", 300)+"\n\n")
-	if said := l.telling(); said != ("error *** abc *** *** queue " + strings.Repeat("y", 300))[:longest]+"..." {
+		"A": strings.Repeat("x", 300), "B": "abc", "C": "first\nsecond", "TWC_QUEUE": "queue", apiKey: "token", "TWC_OIDC_PRIVATE_KEY": "private", "D": "queue"})}
+	fmt.Fprint(l.into(&strings.Builder{}), "error "+strings.Repeat("x", 300)+" abc second token private queue "+strings.Repeat("y", 300)+"\n\n")
+	if said := l.telling(); said != ("error *** abc *** *** *** queue " + strings.Repeat("y", 300))[:longest]+"..." {
 		t.Error(said)
 	}
 }

@@ -18,6 +18,9 @@ const (
 // telling finds lines that say why a program ends, among those that say what it does.
 var telling = regexp.MustCompile(`(?i)error|exception|panic|fatal|cannot|could not|failed|not found|denied|no such`)
 
+// credential finds names of the charm's own variables whose values are secrets.
+var credential = regexp.MustCompile(`KEY|TOKEN|SECRET|PASSWORD|DSN`)
+
 // lastWords remembers of a program's output what says why it has ended.
 type lastWords struct {
 	hidden        []string
@@ -99,7 +102,7 @@ func (l *lines) Write(text []byte) (int, error) {
 func secrets(variables map[string]string) []string {
 	own := map[string]bool{}
 	for name, value := range variables {
-		if strings.HasPrefix(name, "TWC_") || strings.HasPrefix(name, "TEMPORAL_") && name != apiKey {
+		if (strings.HasPrefix(name, "TWC_") || strings.HasPrefix(name, "TEMPORAL_")) && !credential.MatchString(name) {
 			own[value] = true
 		}
 	}

@@ -73,6 +73,9 @@ def files(facts: Facts, variables: Mapping[str, str]) -> tuple[File, ...]:
     ca = facts.server.frontend.ca if facts.server.frontend else ''
     authority = (File(_CA, ca, restarts=True),) if ca else ()
     told['TWC_TLS_CA_FILE'] = _CA if ca else ''
+    if token := facts.authentication.credentials.get('token', ''):
+        # As Temporal's clients call it; the attendant asks with it, too.
+        told['TEMPORAL_API_KEY'] = token
     return (*authority, File(layout.ENVIRONMENT, json.dumps({**variables, **told}), 0o600, restarts=True))
 
 

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import os
 import sys
 from typing import Any
 
@@ -206,12 +207,12 @@ async def _main(what: str, identifier: str) -> dict[str, str]:
     from loader.crew import Crew
     from loader.discovery import Code
     from loader.health import State
-    from loader.prepare import settings
+    from loader.prepare import keys, settings
 
     # The worker answers Prometheus already.
     wanted = dataclasses.replace(settings(), metrics_port=0)
     try:
-        connecting = Crew(wanted, Code({}, {}), State()).connect()
+        connecting = Crew(wanted, Code({}, {}), State(), keys()).connect()
         client = await asyncio.wait_for(connecting, TIMEOUT.total_seconds())
         return await act(client.get_schedule_handle(identifier), what)
     except RPCError as error:
@@ -225,4 +226,8 @@ async def _main(what: str, identifier: str) -> dict[str, str]:
 
 
 if __name__ == '__main__':  # pragma: no cover
+    from loader.prepare import environment_variables
+
+    # Who gives tokens is asked through the proxies that the worker has.
+    os.environ.update(environment_variables())
     print(json.dumps(asyncio.run(_main(sys.argv[1], sys.argv[2]))))

@@ -83,6 +83,26 @@ def test_given_a_command_then_all_the_worker_has_to_know_stands_in_its_environme
     assert SECRET not in str(out.get_container('temporal-worker').plan)
 
 
+@pytest.mark.parametrize(
+    ('content', 'given'),
+    [
+        ({'auth-provider': 'token', 'token': SECRET}, {'TEMPORAL_API_KEY': SECRET}),
+        (
+            {'tls-client-certificate': 'C', 'tls-client-key': 'K'},
+            {'TEMPORAL_TLS_CLIENT_CERT_DATA': 'C\n', 'TEMPORAL_TLS_CLIENT_KEY_DATA': 'K\n'},
+        ),
+    ],
+)
+def test_given_credentials_then_they_stand_where_temporals_clients_look_for_them(run, disk, archive, content, given):
+    secret = testing.Secret(content, id='secret:9m4e2mr0ui3e8a215n4g')
+    config = {**CONFIG, 'auth-secret-id': secret.id}
+
+    out = run(_state(disk, archive, config=config, secrets={secret}))
+
+    assert json.loads((disk / 'environment.json').read_text()).items() >= given.items()
+    assert SECRET not in str(out.get_container('temporal-worker').plan)
+
+
 def test_given_no_tls_then_there_is_no_authority(run, disk, archive):
     run(_state(disk, archive))
 

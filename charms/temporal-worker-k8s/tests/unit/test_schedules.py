@@ -199,10 +199,13 @@ def test_given_the_program_when_it_is_run_then_it_connects_as_the_worker_does(
     keep(DAILY)
     (tmp_path / 'settings.json').write_text(settings(metrics_port=9000).dump())
     monkeypatch.setattr(layout, 'SETTINGS', str(tmp_path / 'settings.json'))
-    asked: list[int] = []
+    keys = layout.Keys(certificate='PEM', key='PEM of the key')
+    (tmp_path / 'keys.json').write_text(keys.dump())
+    monkeypatch.setattr(layout, 'KEYS', str(tmp_path / 'keys.json'))
+    asked: list[tuple[int, layout.Keys]] = []
 
-    async def connect(wanted, *_):
-        asked.append(wanted.metrics_port)
+    async def connect(wanted, _, given, *__):
+        asked.append((wanted.metrics_port, given))
         if raised:
             raise raised
         from temporal_service import client
@@ -215,4 +218,4 @@ def test_given_the_program_when_it_is_run_then_it_connects_as_the_worker_does(
 
     assert json.loads(json.dumps(answer)) == told
     # The worker itself has the port.
-    assert asked == [0]
+    assert asked == [(0, keys)]
