@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import contextlib
 import shutil
@@ -14,6 +15,8 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 QUEUE = 'oci-factory'
+
+_END = 30.0
 
 
 def program() -> str:
@@ -39,14 +42,22 @@ async def serve(path: str) -> AsyncIterator[Client]:
     """
     async with await WorkflowEnvironment.start_local(dev_server_existing_path=path) as server:
         with concurrent.futures.ThreadPoolExecutor(20) as threads:
-            async with Worker(
+            worker = Worker(
                 server.client,
                 task_queue=QUEUE,
                 workflows=WORKFLOWS,
                 activities=ACTIVITIES,
                 activity_executor=threads,
-            ):
+            )
+            working = asyncio.create_task(worker.run())
+            try:
                 yield server.client
+            finally:
+                # The SDK's worker now and then never ends; the charm's loader does not wait for ever, either.
+                ending = asyncio.create_task(worker.shutdown())
+                await asyncio.wait([working, ending], timeout=_END)
+                working.cancel()
+                ending.cancel()
 
 
 def environment(url: str, token: str) -> Mapping[str, str]:
