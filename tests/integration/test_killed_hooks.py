@@ -148,7 +148,8 @@ def _look(juju: jubilant.Juju, server: str, tools: str) -> dict:
         (r'relation_id_\d+', 'USER'),
         (r'\b\d+\.\d+\.\d+\.\d+\b', 'ADDRESS'),
         (r'\b[0-9a-f]{16,64}\b', 'HASH'),
-        (r'_[0-9a-f]{8}\b', '_HASH'),
+        # Of those that are too long, the application's name is cut off as well.
+        (r'\b\w+_SERVER(_visibility)?\b|\b\w+_[0-9a-f]{8}\b', 'DATABASE'),
     ):
         text = re.sub(pattern, word, text)
     return json.loads(text)
