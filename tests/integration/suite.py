@@ -199,14 +199,14 @@ def wait_until(condition: Callable[[], bool], what: str, timeout: float = 60, pa
         time.sleep(pause)
 
 
-def wait_forgotten(juju: jubilant.Juju, endpoint: str, *apps: str) -> None:
+def wait_forgotten(juju: jubilant.Juju, endpoint: str, *apps: str, timeout: float = 60) -> None:
     """Wait until the agents have forgotten a removed relation, so that it can be made anew.
 
     An agent that learns of removal and new relation at the same time takes the new one for the old one and never
     watches it (remotestate/watcher.go of Juju, ensureRelationUnits: it knows relations by their endpoints). While an
     agent still remembers, it logs so whenever it looks for something to do.
     """
-    juju.wait(lambda status: endpoint not in status.apps[apps[0]].relations, timeout=60, successes=1)
+    juju.wait(lambda status: endpoint not in status.apps[apps[0]].relations, timeout=timeout, successes=1)
     for app in apps:
 
         def remembers(app: str = app) -> bool:
@@ -215,10 +215,10 @@ def wait_forgotten(juju: jubilant.Juju, endpoint: str, *apps: str) -> None:
                 return log.count('unknown relation')
 
             before = logged()
-            juju.exec('true', unit=f'{app}/0')
+            juju.exec('true', unit=f'{app}/0', wait=timeout)
             return logged() > before
 
-        wait_until(lambda: not remembers(), f'{app} has forgotten {endpoint}')
+        wait_until(lambda: not remembers(), f'{app} has forgotten {endpoint}', timeout)
 
 
 def failed_hooks(juju: jubilant.Juju, *apps: str) -> list[str]:

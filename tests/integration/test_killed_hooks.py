@@ -204,7 +204,7 @@ def test_given_a_relation_when_removed_and_made_anew_under_kills_then_all_is_as_
     juju.remove_relation(f'{STRUCK}:{endpoint}', f'{app}:{theirs}')
     suite.wait_status(juju, STRUCK, 'blocked: ', timeout=_PATIENCE)
     juju.wait(jubilant.all_agents_idle, timeout=_PATIENCE)
-    suite.wait_forgotten(juju, endpoint, STRUCK, app)
+    suite.wait_forgotten(juju, endpoint, STRUCK, app, timeout=_PATIENCE)
 
     juju.integrate(f'{STRUCK}:{endpoint}', f'{app}:{theirs}')
 
