@@ -27,7 +27,7 @@ images-previous:
 clean-lab:
 	@$(lab) clean
 
-demo: up pack images
+demo: up pack kafka images
 	@$(on) $(uv) run --quiet --frozen --all-packages --group integration --group lab python -m demo
 
 lint unit stateful:

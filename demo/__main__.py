@@ -1,7 +1,11 @@
-"""The story: deploy the suite, run the OCI Factory's rebuild through the ingress, show what came of it."""
+"""The story: deploy the suite, publish a base image on Kafka, show which rebuilds came of it.
+
+Without the lab there is no Kafka: the workflow is started by a client then.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -9,15 +13,20 @@ import string
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import jubilant
 
 from demo.terminal import DemoError, Terminal, table
 
+if TYPE_CHECKING:
+    from demo.events import Events
+
 _ROOT = pathlib.Path(__file__).parent.parent
 _DIST = _ROOT / 'dist'
 _MARK = _DIST / '.demo-model'
-_RELEASE = '24.04'
+_RELEASE, _SERIES = '24.04', 'noble'
 _QUEUE = 'oci-factory'
 _TIMEOUT = 600
 
@@ -37,6 +46,7 @@ class Story:
         self.model = model
         self.images = _images()
         self.juju = jubilant.Juju(model=model)
+        self.events: Events | None = None
 
     def resource(self, name: str) -> str:
         """The part of a command line that names an image."""
@@ -121,8 +131,28 @@ class Story:
             f'OCI_FACTORY_GITHUB={base}/github',
             'GITHUB_TOKEN=stand-in-token',
         ]
+        if self.events:
+            lines += self.events.environment()
         (_DIST / 'demo.env').write_text('\n'.join(lines) + '\n')
         self.terminal.done('stand-ins for GitHub, registry and metadata started')
+
+    @contextlib.contextmanager
+    def on_event_bus(self) -> Iterator[None]:
+        """Kafka and a schema registry for as long as the body runs, where there is the lab."""
+        if os.environ.get('LAB') == 'none':
+            yield
+            return
+        from demo import events
+        from lab.progress import LabError
+
+        self.terminal.say('Kafka and a schema registry, with TLS and passwords')
+        with contextlib.ExitStack() as stack:
+            try:
+                self.events = stack.enter_context(events.Events(_DIST / 'kafka'))
+            except LabError as error:
+                raise DemoError(str(error)) from error
+            self.terminal.done('Kafka and its schema registry started')
+            yield
 
     def deploy_worker(self) -> None:
         """The OCI Factory's workflows."""
@@ -130,19 +160,32 @@ class Story:
         typed(
             f'juju deploy ./dist/temporal-worker-k8s.charm {self.resource("temporal-worker-image")} '
             '--resource workflows-file=dist/oci-factory.tar --resource env-file=dist/demo.env '
-            f'--config queue={_QUEUE}'
+            f'--config queue={_QUEUE}' + self._consume()
         )
         typed('juju relate temporal-worker-k8s:temporal-host-info temporal-k8s:temporal-host-info')
         self.wait('temporal-worker-k8s')
         self.terminal.done('worker deployed')
 
+    def _consume(self) -> str:
+        """What the worker is to consume, as a part of a command line."""
+        if not self.events:
+            return ''
+        from demo.events import GROUP, TOPIC
+
+        return f' --config consume={TOPIC}@{GROUP}'
+
     def rebuild(self) -> dict:
-        """Run the workflow, from outside the cluster, through the ingress."""
+        """Let a message start the workflow, and wait for its end, from outside the cluster, through the ingress."""
+        if self.events:
+            self.terminal.say(f'a message on Kafka: a base image of {_SERIES}, which is {_RELEASE}, has been published')
+            told = f'--id rebuild-{self.events.publish(_SERIES)}'
+        else:
+            told = f'{_RELEASE} --id rebuild-{_RELEASE}-{int(time.time())}'
         address = self.juju.status().apps['nginx-ingress-integrator'].address
         self.terminal.say(f'a client outside the cluster, for which temporal-k8s is {address}, as DNS would have it')
         line = (
-            f'demo/with-name temporal-k8s {address} {os.path.relpath(sys.executable)} -m demo.client {_RELEASE} '
-            f'--address temporal-k8s:80 --queue {_QUEUE} --id rebuild-{_RELEASE}-{int(time.time())}'
+            f'demo/with-name temporal-k8s {address} {os.path.relpath(sys.executable)} -m demo.client {told} '
+            f'--address temporal-k8s:80 --queue {_QUEUE}'
         )
         print(f'$ {line}', flush=True)
         result = subprocess.run(line.split(), capture_output=True, text=True, env=os.environ)
@@ -199,9 +242,10 @@ def main() -> None:
         story.deploy_server()
         story.register_namespace()
         story.deploy_ingress()
-        story.deploy_stand_ins()
-        story.deploy_worker()
-        story.show(story.rebuild())
+        with story.on_event_bus():
+            story.deploy_stand_ins()
+            story.deploy_worker()
+            story.show(story.rebuild())
     except DemoError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(1)
