@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +22,13 @@ from loader import hiding
 
 with workflow.unsafe.imports_passed_through():
     import sentry_sdk
+
+
+_outside = concurrent.futures.ThreadPoolExecutor(1, 'sentry')
+"""What Sentry imports while it works would be imported once more into a workflow's sandbox; not so in other threads."""
+
+_PATIENCE = 1.0
+"""Seconds that a workflow waits for its report to be made; who sends it is a thread of Sentry's."""
 
 
 def begin(dsn: str, release: str, environment: str, sample_rate: float, redact: bool) -> Reports:
@@ -49,6 +58,8 @@ def begin(dsn: str, release: str, environment: str, sample_rate: float, redact: 
         # The code's own output is in its log; these would be sent besides what is raised.
         max_breadcrumbs=0,
     )
+    # No thread is to be started from within a workflow.
+    _outside.submit(hidden.copy).result()
     return Reports()
 
 
@@ -68,7 +79,8 @@ class Reports(Interceptor):
 
 
 def _report(error: BaseException, tags: Mapping[str, str]) -> None:
-    with sentry_sdk.new_scope() as scope:
+    # Whatever is wrong with a report, activities and workflows go on as without it.
+    with contextlib.suppress(Exception), sentry_sdk.new_scope() as scope:
         for name, value in tags.items():
             scope.set_tag(f'temporal.{name}', value)
         scope.capture_exception(error)
@@ -113,7 +125,6 @@ class _Workflow(WorkflowInboundInterceptor):
                     'namespace': info.namespace,
                     'task_queue': info.task_queue,
                 }
-                # The sandbox would refuse what Sentry does with time, threads and the network.
                 with workflow.unsafe.sandbox_unrestricted():
-                    _report(error, tags)
+                    concurrent.futures.wait([_outside.submit(_report, error, tags)], _PATIENCE)
             raise

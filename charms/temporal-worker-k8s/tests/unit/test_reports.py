@@ -121,6 +121,15 @@ def test_given_what_is_not_to_be_told_then_sentry_is_not_told(sent, monkeypatch,
     assert not sent
 
 
+def test_given_a_report_that_cannot_be_made_then_the_activity_fails_as_without_it(sent, monkeypatch):
+    monkeypatch.setattr(activity, 'info', _info)
+    interceptor = _begin()
+    monkeypatch.setattr(sentry_sdk.Scope, 'capture_exception', lambda *_: 1 / 0)
+
+    with pytest.raises(ValueError, match='x'):
+        _activity(interceptor, ValueError('x'))
+
+
 @pytest.mark.parametrize(
     ('error', 'replaying', 'told'),
     [
