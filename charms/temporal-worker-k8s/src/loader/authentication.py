@@ -54,7 +54,8 @@ class Keeper:
     """
 
     def __init__(self, wanted: layout.Settings, state: State):
-        self._provider, self._secret, self._state = wanted.provider, wanted.secret, state
+        self._provider, self._secret, self._address = wanted.provider, wanted.secret, wanted.address
+        self._state = state
         self._credentials, self._warned = '', False
         self._forget()
 
@@ -111,19 +112,24 @@ class Keeper:
         problem = hiding.hide(self._failed.problem, hiding.values())
         return f'auth-secret-id: secret:{self._secret} {problem}'
 
-    def refused(self) -> str:
-        """The server has refused the token: says which, and sees to another one.
+    def refused(self) -> tuple[str, bool]:
+        """The server has refused a request: says whose, and sees to another token.
 
         Returns:
-            What it has refused, for a sentence.
+            What is wrong, and whether a person has to do something about it.
         """
         if not self._provider:
-            return 'a worker that does not say who it is: set auth-provider and auth-secret-id'
-        why = ', which has expired' if self._expired() else ''
+            who = 'a worker that does not say who it is: set auth-provider and auth-secret-id'
+            return f'{self._address} refuses {who}', True
+        expired = self._expired()
+        if expired and self._failed.problem:
+            # Why there is no other one.
+            return (self._failed.problem, False) if self._failed.passing else (self._sentence(), True)
         if self._provider != 'token' and time.time() - self._got > _DOUBTED:
             self._token, self._renew = Token(), 0.0
         which = {'token': 'the token', 'google': "Google's token", 'candid': "candid's macaroon"}[self._provider]
-        return f'{which} of secret:{self._secret} (auth-secret-id){why}: juju update-secret takes another'
+        what = f'{which} of secret:{self._secret} (auth-secret-id){", which has expired" if expired else ""}'
+        return f'{self._address} refuses {what}: juju update-secret takes another', True
 
     async def keep(self, client: Client) -> None:
         """Give a client each new token, until cancelled; while there is none, it keeps the one that it has."""

@@ -49,13 +49,13 @@ class State:
         """Set how what the server is to keep running is."""
         self.standing, self.trouble, self.troubles_operator = key, trouble, operator
 
-    def refused(self, wanted: layout.Settings, error: RPCError, who: Callable[[], str]) -> None:
+    def refused(self, wanted: layout.Settings, error: RPCError, who: Callable[[], tuple[str, bool]]) -> None:
         """Tell what the server has refused; a namespace can also be deleted while the worker polls.
 
         Args:
             wanted: names the server and the namespace.
             error: the server's.
-            who: tells whom it has refused, and what to do.
+            who: tells whom it has refused and what to do, and whether a person has to.
         """
         if error.status == RPCStatusCode.NOT_FOUND:
             self.change(
@@ -64,7 +64,8 @@ class State:
                 operator=True,
             )
         elif error.status in REFUSALS:
-            self.change(problem=f'{wanted.address} refuses {who()}', operator=True)
+            problem, operator = who()
+            self.change(problem=problem, operator=operator)
         else:
             self.change(problem=f'{wanted.address} to answer ({error.status.name.lower()})')
 

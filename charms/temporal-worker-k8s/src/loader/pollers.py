@@ -41,7 +41,7 @@ class Watch:
         wanted: names the queues.
         code: tells what is polled for.
         state: the worker's answer.
-        who: tells whom the server has refused.
+        who: tells whom the server has refused, and whether a person has to do something about it.
         busy: whether a queue's worker runs as many activities as it may, and so polls for none.
     """
 
@@ -51,7 +51,7 @@ class Watch:
         wanted: layout.Settings,
         code: discovery.Code,
         state: State,
-        who: Callable[[], str],
+        who: Callable[[], tuple[str, bool]],
         busy: Callable[[str], bool],
     ):
         self._client, self._wanted, self._state, self._who, self._busy = client, wanted, state, who, busy

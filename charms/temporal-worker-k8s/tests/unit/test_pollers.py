@@ -29,7 +29,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
 
 
 def _watch(client: FakeClient, state: State, *, busy: bool = False, **changes: Any) -> Watch:
-    return Watch(client, settings(**changes), CODE, state, lambda: 'nobody', lambda _: busy)  # type: ignore[arg-type]
+    return Watch(client, settings(**changes), CODE, state, lambda: ('nobody', True), lambda _: busy)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

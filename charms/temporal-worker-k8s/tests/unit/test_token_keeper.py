@@ -89,7 +89,10 @@ def test_given_no_provider_then_no_header_is_sent_and_a_refusal_names_the_option
     keeper, _ = _keeper('')
 
     assert _metadata(keeper) == {}
-    assert keeper.refused() == 'a worker that does not say who it is: set auth-provider and auth-secret-id'
+    assert keeper.refused() == (
+        'h:1 refuses a worker that does not say who it is: set auth-provider and auth-secret-id',
+        True,
+    )
 
 
 def test_given_a_token_of_the_operators_then_it_is_sent_and_read_again_when_it_changes(files, clock):
@@ -194,11 +197,11 @@ def test_given_a_token_that_the_server_refuses_then_it_is_named_and_after_a_whil
     keeper, _ = _keeper(provider)
     source.next = [Token('1', clock.now + 1000), Token('2', clock.now + 1000)]
     _metadata(keeper)
-    sentence = f'{which} of secret:{SECRET} (auth-secret-id): juju update-secret takes another'
-    assert keeper.refused() == sentence
+    sentence = f'h:1 refuses {which} of secret:{SECRET} (auth-secret-id): juju update-secret takes another'
+    assert keeper.refused() == (sentence, True)
     assert _metadata(keeper) == {'authorization': '1'}
     clock.now += 31
-    assert keeper.refused() == sentence
+    assert keeper.refused() == (sentence, True)
 
     # The operator's own can only be had from the operator.
     assert _metadata(keeper) == {'authorization': '1' if provider == 'token' else '2'}
@@ -209,7 +212,25 @@ def test_given_a_token_that_has_expired_then_the_refusal_says_so(source, clock):
     source.next = [Token('1', clock.now - 1)]
     _metadata(keeper)
 
-    assert ', which has expired: ' in keeper.refused()
+    assert ', which has expired: ' in keeper.refused()[0]
+
+
+@pytest.mark.parametrize(
+    ('failed', 'refused'),
+    [
+        (Token(problem='u to answer', passing=True), ('u to answer', False)),
+        (Token(problem='is refused by u'), (f'auth-secret-id: secret:{SECRET} is refused by u', True)),
+    ],
+)
+def test_given_a_token_that_has_expired_for_want_of_another_then_the_refusal_says_why(source, clock, failed, refused):
+    keeper, _ = _keeper()
+    source.next = [Token('1', clock.now + 100), failed]
+    _metadata(keeper)
+    clock.now += 99
+    _metadata(keeper)
+    clock.now += 2
+
+    assert keeper.refused() == refused
 
 
 def test_given_a_client_then_it_gets_new_mappings_and_keeps_the_old_one_while_there_is_no_other(
