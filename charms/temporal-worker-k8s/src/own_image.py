@@ -76,6 +76,8 @@ def files(facts: Facts, variables: Mapping[str, str]) -> tuple[File, ...]:
     if token := facts.authentication.credentials.get('token', ''):
         # As Temporal's clients call it; the attendant asks with it, too.
         told['TEMPORAL_API_KEY'] = token
+    if keys := facts.encryption.keys:
+        told |= {'TWC_ENCRYPTION_KEYS': ','.join(keys), 'TWC_ENCRYPTION_CIPHER': config.access.cipher}
     return (*authority, File(layout.ENVIRONMENT, json.dumps({**variables, **told}), 0o600, restarts=True))
 
 

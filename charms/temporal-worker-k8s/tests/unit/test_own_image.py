@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import shlex
@@ -101,6 +102,20 @@ def test_given_credentials_then_they_stand_where_temporals_clients_look_for_them
 
     assert json.loads((disk / 'environment.json').read_text()).items() >= given.items()
     assert SECRET not in str(out.get_container('temporal-worker').plan)
+
+
+def test_given_keys_then_the_program_is_told_all_of_them_and_how_to_encrypt(run, disk, archive):
+    uri = 'secret:9m4e2mr0ui3e8a215n4g'
+    keys = [base64.b64encode(bytes([byte]) * 32).decode() for byte in (1, 2)]
+    content = {'encryption-key': keys[0], 'encryption-key-2': keys[1]}
+    config = {**CONFIG, 'encryption-secret-id': uri}
+
+    run(_state(disk, archive, config=config, secrets={testing.Secret(content, id=uri)}))
+
+    told = json.loads((disk / 'environment.json').read_text())
+    assert (told['TWC_ENCRYPTION_KEY'], told['TWC_ENCRYPTION_KEYS']) == (keys[0], ','.join(keys))
+    assert told['TWC_ENCRYPTION_CIPHER'] == 'aes-gcm'
+    assert not (disk / 'credentials.json').exists() and not (disk / 'keys.json').exists()
 
 
 def test_given_no_tls_then_there_is_no_authority(run, disk, archive):
