@@ -1,0 +1,180 @@
+"""A real Temporal server of one process, with TLS and authorisation by JWT where a test wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+
+SERVICES = ('frontend', 'history', 'matching')
+"""Without the system's own workers, which would need a token."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tls:
+    """Files of the frontend.
+
+    Attributes:
+        certificate: its own.
+        key: of it.
+        clients: the authority of its clients; None where it wants no client certificate.
+    """
+
+    certificate: pathlib.Path
+    key: pathlib.Path
+    clients: pathlib.Path | None = None
+
+
+def _ports(number: int) -> list[int]:
+    """Free ports; all are held until the last is found, so that no two are the same."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server(('127.0.0.1', 0))) for _ in range(number)]
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _configuration(folder: pathlib.Path, tls: Tls | None, keys: str) -> tuple[dict, int]:
+    ports = iter(_ports(3 * len(SERVICES) + 1))
+    services = {
+        name: {'rpc': {'grpcPort': next(ports), 'membershipPort': next(ports), 'bindOnLocalHost': True}}
+        for name in SERVICES
+    }
+    frontend = services['frontend']['rpc']['grpcPort']
+    sql = {
+        'pluginName': 'sqlite',
+        'databaseName': str(folder / 'temporal.db'),
+        'connectAddr': 'localhost',
+        'connectProtocol': 'tcp',
+        'connectAttributes': {'mode': 'memory', 'cache': 'private'},
+        'maxConns': 1,
+        'maxIdleConns': 1,
+        'maxConnLifetime': '1h',
+    }
+    stores = {'default': {'sql': sql}, 'visibility': {'sql': sql}}
+    secured = {}
+    if tls:
+        server = {'certFile': str(tls.certificate), 'keyFile': str(tls.key)}
+        if tls.clients:
+            server |= {'requireClientAuth': True, 'clientCaFiles': [str(tls.clients)]}
+        secured['tls'] = {'frontend': {'server': server}}
+    if keys:
+        secured['authorization'] = {
+            'jwtKeyProvider': {'keySourceURIs': [keys], 'refreshInterval': '1s'},
+            'permissionsClaimName': 'permissions',
+            'authorizer': 'default',
+            'claimMapper': 'default',
+        }
+    address = f'localhost:{frontend}'
+    return {
+        'log': {'stdout': True, 'level': 'info'},
+        'persistence': {
+            'defaultStore': 'default',
+            'visibilityStore': 'visibility',
+            'numHistoryShards': 1,
+            'datastores': stores,
+        },
+        'global': {'membership': {'maxJoinDuration': '30s', 'broadcastAddress': '127.0.0.1'}, **secured},
+        'services': services,
+        'clusterMetadata': {
+            'enableGlobalNamespace': False,
+            'failoverVersionIncrement': 10,
+            'masterClusterName': 'active',
+            'currentClusterName': 'active',
+            'clusterInformation': {
+                'active': {
+                    'enabled': True,
+                    'initialFailoverVersion': 1,
+                    'rpcName': 'frontend',
+                    'rpcAddress': address,
+                }
+            },
+        },
+        'dcRedirectionPolicy': {'policy': 'noop'},
+    }, frontend
+
+
+@contextlib.contextmanager
+def serve(folder: pathlib.Path, *, tls: Tls | None = None, keys: str = '') -> Iterator[str]:
+    """Run a server; everything it knows is gone afterwards.
+
+    Args:
+        folder: for its files and its log.
+        tls: of the frontend; None for none.
+        keys: URL of the JWKS with which it believes tokens; empty where it believes everybody.
+
+    Yields:
+        Its address, which answers once a client has waited for it.
+
+    Raises:
+        LookupError: when the program is not there.
+    """
+    program = shutil.which('temporal-server')
+    if program is None:
+        raise LookupError('there is no program temporal-server on the PATH: make env tells where the lab has built it')
+    configuration, port = _configuration(folder, tls, keys)
+    # The server reads YAML, of which JSON is a part.
+    (folder / 'development.yaml').write_text(json.dumps(configuration))
+    services = [f'--service={name}' for name in SERVICES]
+    with (folder / 'server.log').open('wb') as log:
+        command = [program, '--root', str(folder), '--config', '.', '--env', 'development', '--allow-no-auth', 'start']
+        process = subprocess.Popen([*command, *services], stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+        try:
+            yield f'localhost:{port}'
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+async def _register(client: Client) -> None:
+    request = RegisterNamespaceRequest(namespace='default')
+    request.workflow_execution_retention_period.FromSeconds(24 * 3600)
+    try:
+        await client.workflow_service.register_namespace(request)
+    except RPCError as error:
+        if error.status != RPCStatusCode.ALREADY_EXISTS:
+            raise
+
+
+async def _connect(address: str, tls: TLSConfig | bool, metadata: dict[str, str]) -> Client:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            client = await Client.connect(address, tls=tls, rpc_metadata=metadata)
+            await _register(client)
+            return client
+        except (RuntimeError, RPCError):
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.3)
+
+
+class Server:
+    """A real server.
+
+    Args:
+        address: where it answers.
+        tls: how it is spoken to.
+        metadata: makes headers of somebody who may do everything.
+    """
+
+    def __init__(self, address: str, tls: TLSConfig | bool, metadata: Callable[[], dict[str, str]]):
+        self.address = address
+        self._tls, self._metadata = tls, metadata
+
+    async def admin(self) -> Client:
+        """A client that may do everything, once the server answers and has the namespace."""
+        return await _connect(self.address, self._tls, self._metadata())
