@@ -30,6 +30,7 @@ _ROUNDS = 5
 _SECONDS = 10.0
 _AT_A_TIME = 20
 _ACTIVITIES = 10
+_PATIENCE = 180.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +132,8 @@ def _shipped(juju: jubilant.Juju, address: str, code: pathlib.Path) -> float:
     before, began = _pod(juju), time.time()
     juju.cli('attach-resource', _APP, f'workflows-file={code}')
     while _pod(juju) in ('', before):
+        if time.time() > began + _PATIENCE:
+            raise TimeoutError('the pod is not replaced')
         time.sleep(0.2)
     found = _polled(address, _APP, time.time()) - began
     juju.wait(lambda status: jubilant.all_active(status, _APP) and jubilant.all_agents_idle(status, _APP), timeout=180)
@@ -163,7 +166,7 @@ def _polled(address: str, queue: str, since: float) -> float:
 
     async def main() -> float:
         client = await Client.connect(address)
-        while time.time() < since + 180:
+        while time.time() < since + _PATIENCE:
             pollers = (await client.workflow_service.describe_task_queue(request)).pollers
             if late := [seen for one in pollers if (seen := one.last_access_time.ToNanoseconds() / 1e9) > since]:
                 return min(late)

@@ -32,8 +32,12 @@ class Events:
 
     def __enter__(self) -> Events:
         self._parts.__enter__()
-        self._bus.topic(TOPIC)
-        self._schema = self._bus.register(TOPIC)
+        try:
+            self._bus.topic(TOPIC)
+            self._schema = self._bus.register(TOPIC)
+        except BaseException:
+            self._parts.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

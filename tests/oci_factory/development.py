@@ -56,8 +56,10 @@ async def serve(path: str) -> AsyncIterator[Client]:
                 # The SDK's worker now and then never ends; the charm's loader does not wait for ever, either.
                 ending = asyncio.create_task(worker.shutdown())
                 await asyncio.wait([working, ending], timeout=_END)
-                working.cancel()
                 ending.cancel()
+                if working.done():
+                    working.result()
+                working.cancel()
 
 
 def environment(url: str, token: str) -> Mapping[str, str]:

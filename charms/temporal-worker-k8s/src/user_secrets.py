@@ -46,7 +46,7 @@ def read(model: ops.Model, option: str, uri: str, app: str, secrets: SecretCache
         Unreadable: when Juju does not let the unit read it.
     """
     try:
-        return _ask(model, uri, secrets, anew=anew)
+        return secrets.get(uri, lambda: model.get_secret(id=uri).get_content(), anew=anew)
     except ops.SecretNotFoundError:
         remedy = f'mend {option}, or juju grant-secret {identifier(uri)} {app}'
         raise Unreadable(f'{option}: secret:{identifier(uri)} is not there: {remedy}', comes=True) from None
@@ -54,18 +54,3 @@ def read(model: ops.Model, option: str, uri: str, app: str, secrets: SecretCache
         remedy = f'juju grant-secret {identifier(uri)} {app}'
         what = f'secret:{identifier(uri)} is not granted to {app}'
         raise Unreadable(f'{option}: {what}: {remedy}', comes=True) from None
-
-
-def _ask(model: ops.Model, uri: str, secrets: SecretCache, *, anew: bool) -> Mapping[str, str]:
-    def ask() -> dict[str, str]:
-        return model.get_secret(id=uri).get_content()
-
-    if not anew:
-        return secrets.get(uri, ask)
-    try:
-        content = ask()
-    except ops.ModelError:
-        secrets.forget(uri)
-        raise
-    secrets.put(uri, content)
-    return content
