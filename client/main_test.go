@@ -66,6 +66,11 @@ func (f *frontend) DescribeNamespace(_ context.Context, asked *workflowservice.D
 	return described(asked.Namespace), nil
 }
 
+func (f *frontend) RegisterNamespace(context.Context, *workflowservice.RegisterNamespaceRequest) (
+	*workflowservice.RegisterNamespaceResponse, error) {
+	return &workflowservice.RegisterNamespaceResponse{}, nil
+}
+
 func (f *frontend) CountWorkflowExecutions(_ context.Context, asked *workflowservice.CountWorkflowExecutionsRequest) (
 	*workflowservice.CountWorkflowExecutionsResponse, error) {
 	if asked.Namespace == "gone" || f.forgetful > 0 {
@@ -173,6 +178,18 @@ func TestRunningWorkflowsAreCountedAlsoWhereTheServerHasForgottenANamespaceForAM
 
 	if len(found) != 1 || found[0].Running != 6 || found[0].Executions[0].Queue != "of orders" {
 		t.Errorf("%+v", found)
+	}
+}
+
+func TestANamespaceIsRegisteredOnceWorkflowsMayBeStartedInIt(t *testing.T) {
+	f, address := serve(t)
+	f.forgetful = 2
+
+	made := told[namespaceInfo](t, request{Command: "namespace-register", Address: address,
+		Arguments: json.RawMessage(`{"name": "orders"}`)})
+
+	if made.Name != "orders" || f.forgetful != 0 {
+		t.Errorf("%+v, %d answers left in which it is not there", made, f.forgetful)
 	}
 }
 

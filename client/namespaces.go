@@ -97,6 +97,7 @@ func listNamespaces(ctx context.Context, s *server, _ none) (any, error) {
 	return all, err
 }
 
+// registerNamespace answers when the server lets workflows be started in the namespace, too.
 func registerNamespace(ctx context.Context, s *server, arguments settings) (any, error) {
 	_, err := s.workflow.RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
 		Namespace:                        arguments.Name,
@@ -108,6 +109,12 @@ func registerNamespace(ctx context.Context, s *server, arguments settings) (any,
 	if err != nil {
 		return nil, err
 	}
+	// It is registered, whatever else this call meets: an error would have the caller register it again.
+	_ = patiently(ctx, s, arguments.Name, func() error {
+		_, err := s.workflow.CountWorkflowExecutions(ctx,
+			&workflowservice.CountWorkflowExecutionsRequest{Namespace: arguments.Name})
+		return err
+	})
 	return describeNamespace(ctx, s, named{arguments.Name})
 }
 
