@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -20,11 +21,26 @@ _IMPORT = 120
 """Seconds that the code's import may take: a module that waits for something would keep the charm's hook for ever."""
 
 _LONGEST_PROBLEM = 300
+_ENDED = re.compile(r'workflows-file cannot be imported: \S+: SystemExit: \d*')
+"""What is said of code that ends the process by a number."""
 
 
 def environment_variables() -> dict[str, str]:
     """The variables of the code, as the charm left them."""
     return json.loads(pathlib.Path(layout.ENVIRONMENT).read_text())
+
+
+def surroundings(environment: pathlib.Path) -> dict[str, str]:
+    """All variables of a process that runs the code: the container's, and on top of them the code's.
+
+    Programs of the virtual environment are found first, as when it is activated: code that starts `python3` means the
+    one that has its packages.
+
+    Args:
+        environment: the virtual environment.
+    """
+    found = {**os.environ, **environment_variables()}
+    return {**found, 'PATH': f'{environment / "bin"}{os.pathsep}{found.get("PATH", os.defpath)}'}
 
 
 def settings() -> layout.Settings:
@@ -84,16 +100,18 @@ def _look_inside(environment: pathlib.Path, distribution: str) -> layout.Prepare
             capture_output=True,
             text=True,
             # The code's own PYTHONPATH would hide the loader.
-            env={**os.environ, **environment_variables(), 'PYTHONPATH': os.environ['PYTHONPATH']},
+            env={**surroundings(environment), 'PYTHONPATH': os.environ['PYTHONPATH']},
             timeout=_IMPORT,
         )
     except subprocess.TimeoutExpired:
         raise CodeProblem(f'workflows-file cannot be imported: its import has not ended after {_IMPORT} s') from None
+    last = (result.stderr.strip().splitlines() or ['no message'])[-1]
     try:
-        return layout.Prepared.load(result.stdout.splitlines()[-1])
+        found = layout.Prepared.load(result.stdout.splitlines()[-1])
     except (IndexError, ValueError, KeyError, TypeError):
-        last = (result.stderr.strip().splitlines() or ['no message'])[-1]
         raise CodeProblem(f'workflows-file cannot be imported: {last}') from None
+    # Why, such code has said before.
+    return dataclasses.replace(found, problem=f'{found.problem} ({last})') if _ENDED.fullmatch(found.problem) else found
 
 
 def presentable(problem: str) -> str:

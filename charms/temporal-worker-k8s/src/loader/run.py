@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pathlib
 import signal
 import sys
 
@@ -16,7 +17,7 @@ from temporalio.worker import Interceptor
 from loader import discovery, health, layout
 from loader.activities import hand_over
 from loader.crew import Crew
-from loader.prepare import environment_variables, install, keys, presentable, settings
+from loader.prepare import install, keys, presentable, settings, surroundings
 from loader.watchdog import Restarts, Stuck, Watchdog
 from loader.wheels import CodeProblem
 
@@ -95,5 +96,5 @@ async def _main() -> None:
 
 if __name__ == '__main__':
     _log(settings().log_level)
-    os.environ.update(environment_variables())
+    os.environ.update(surroundings(pathlib.Path(sys.prefix)))
     asyncio.run(_main())

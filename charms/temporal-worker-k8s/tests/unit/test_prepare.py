@@ -77,6 +77,14 @@ def test_given_code_when_prepared_then_it_is_installed_once_and_looked_at_each_t
         ('import os; print("noise"); print(os.environ["ANSWER"])', Prepared(workflows=('Hello',))),
         ('import sys; sys.exit("Fatal: boom")', 'workflows-file cannot be imported: Fatal: boom'),
         ('import os; os._exit(3)', 'workflows-file cannot be imported: no message'),
+        (
+            'import os, sys; print("no TOKEN", file=sys.stderr); print(os.environ["ENDED"])',
+            Prepared(problem='workflows-file cannot be imported: a.b: SystemExit: 1 (no TOKEN)'),
+        ),
+        (
+            'import os, sys; print("noise", file=sys.stderr); print(os.environ["FAILED"])',
+            Prepared(problem='workflows-file cannot be imported: a.b: KeyError: 1'),
+        ),
     ],
 )
 def test_given_an_environment_when_looked_into_then_its_answer_or_its_last_words_are_told(
@@ -88,12 +96,28 @@ def test_given_an_environment_when_looked_into_then_its_answer_or_its_last_words
     python.chmod(0o755)
     monkeypatch.setenv('PYTHONPATH', '/loader')
     monkeypatch.setenv('ANSWER', Prepared(workflows=('Hello',)).dump())
+    for name, error in (('ENDED', 'SystemExit'), ('FAILED', 'KeyError')):
+        problem = f'workflows-file cannot be imported: a.b: {error}: 1'
+        monkeypatch.setenv(name, Prepared(problem=problem).dump())
 
     if isinstance(expected, Prepared):
         assert prepare._look_inside(home, 'hello') == expected
     else:
         with pytest.raises(CodeProblem, match=expected):
             prepare._look_inside(home, 'hello')
+
+
+@pytest.mark.parametrize(
+    ('given', 'path'),
+    [({}, '/venv/bin:/image/bin'), ({'PATH': '/operator/bin'}, '/venv/bin:/operator/bin')],
+)
+def test_given_a_virtual_environment_then_the_code_finds_its_programs_first(home, monkeypatch, given, path):
+    (home / 'environment.json').write_text(json.dumps({'TOKEN': 'x', **given}))
+    monkeypatch.setenv('PATH', '/image/bin')
+
+    found = prepare.surroundings(pathlib.Path('/venv'))
+
+    assert (found['PATH'], found['TOKEN']) == (path, 'x')
 
 
 def test_given_code_whose_import_does_not_end_then_it_is_given_up(home, monkeypatch):
