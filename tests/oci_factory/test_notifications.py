@@ -270,6 +270,15 @@ def test_channels_that_cannot_be_listed_harm_nothing(
     assert report.notifications == (Notification('any', 'out of memory'),)
 
 
+def test_a_worker_that_is_away_for_minutes_loses_no_channel(mattermost: Server, simulation: Simulation) -> None:
+    simulation.run('RebuildForRelease', '24.04', 'v*')
+    scheduled = [event.activity_task_scheduled_event_attributes for event in simulation.executions[0].history.events]
+    (listing,) = [one for one in scheduled if one.activity_type.name == 'list_notifiers']
+    # Attempts are limited, and so is the time of each, but not the time between them.
+    assert not listing.schedule_to_close_timeout.ToTimedelta()
+    assert listing.start_to_close_timeout.ToTimedelta() and listing.retry_policy.maximum_attempts
+
+
 def test_of_a_dry_run_nobody_is_told(mattermost: Server, simulation: Simulation) -> None:
     simulation.run('RebuildForRelease', '24.04', 'v*', True)
     assert told(mattermost)['posts'] == []

@@ -28,7 +28,8 @@ class Notices:
     async def end(self, status: str, images: tuple[ImageReport, ...] = (), why: str = '') -> tuple[Notification, ...]:
         """Tell how the rebuild has ended, and how telling went.
 
-        Takes a minute at most, and half of that if the rebuild took as long: attempts are few and their time is short.
+        While there is a worker it takes a minute at most, and half of that if the rebuild took as long: attempts are
+        few and their time is short.
 
         Args:
             status: as in `Notice`.
@@ -44,7 +45,7 @@ class Notices:
 
     async def _begin(self) -> None:
         try:
-            channels = await workflow.execute_activity(activities.list_notifiers, **options.NOTIFY)
+            channels = await workflow.execute_activity(activities.list_notifiers, **options.CHANNELS)
         except ActivityError as error:
             self._lose('any', error)
             return

@@ -45,3 +45,6 @@ NOTIFY: dict[str, Any] = {
         initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=5), maximum_attempts=4
     ),
 }
+
+# It asks nobody but the worker. While none is there a rebuild stands still, too: that time loses nobody's notification.
+CHANNELS: dict[str, Any] = {key: value for key, value in NOTIFY.items() if key != 'schedule_to_close_timeout'}
