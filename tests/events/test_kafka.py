@@ -153,6 +153,16 @@ def test_messages_come_as_they_were_sent(script: deque[Any]) -> None:
     assert consumer.options['enable.auto.commit'] is consumer.options['enable.auto.offset.store'] is False
 
 
+@pytest.mark.parametrize(('more', 'milliseconds'), [((), kafka._SESSION), ((('session.timeout.ms', '6000'),), '6000')])
+def test_a_group_misses_it_soon_unless_the_settings_say_otherwise(
+    script: deque[Any], more: tuple[tuple[str, str], ...], milliseconds: object
+) -> None:
+    script += [assign(0)]
+    run(taken(source(more=more)))
+    (consumer,) = Consumer.made
+    assert consumer.options['session.timeout.ms'] == milliseconds
+
+
 def test_no_more_are_taken_at_once_than_are_settled_at_once(script: deque[Any]) -> None:
     script += [assign(0), *(Delivered(one) for one in range(kafka._TAKEN + 3))]
 
