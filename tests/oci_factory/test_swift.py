@@ -79,6 +79,31 @@ def test_what_will_not_heal(
         assert secret not in everything(error)
 
 
+@pytest.mark.parametrize('match', ['/private?', 'build_metadata.json'])
+def test_a_token_that_ends_is_renewed(private: Server, seen: list[Request], match: str) -> None:
+    wanted = run(activities.read_build_metadata, 'valkey', REVISIONS)
+    seen.clear()
+    fail(private, 401, match=match)
+    assert run(activities.read_build_metadata, 'valkey', REVISIONS) == wanted
+    assert [request.path for request in seen].count('/identity/v3/auth/tokens') == 2
+
+
+def test_a_new_token_that_is_refused_is_not_renewed(private: Server, seen: list[Request]) -> None:
+    fail(private, 401, match='/private?', times=None)
+    error = failure(activities.read_build_metadata, 'valkey', REVISIONS)
+    assert error.non_retryable and '401; check OCI_FACTORY_BUILDS' in error.message
+    assert len(seen) == 4
+
+
+def test_a_keystone_that_goes_before_it_is_asked_for_a_new_token(private: Server) -> None:
+    def go(*_: object) -> None:
+        fail(private, 401, match='/private?')
+        fail(private, 503, match='/identity')
+
+    error = failure(activities.read_build_metadata, 'valkey', REVISIONS, on_heartbeat=go)
+    assert not error.non_retryable and error.message == 'Keystone: 503'
+
+
 def test_a_keystone_that_is_not_there(private: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('OS_AUTH_URL', f'{private.url}/elsewhere')
     error = failure(activities.read_build_metadata, 'valkey', REVISIONS)
@@ -139,7 +164,7 @@ def test_an_answer_that_is_cut_off(cut_off: None) -> None:
 
 def test_no_log_and_no_settings_show_a_secret(private: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    fail(private, 401, match='build_metadata.json')
+    fail(private, 401, match='build_metadata.json', times=2)
     error = failure(activities.read_build_metadata, 'valkey', REVISIONS)
     run(activities.read_build_metadata, 'valkey', REVISIONS)
     shown = f'{caplog.text}{everything(error)}{Keystone.load(os.environ)!r}'

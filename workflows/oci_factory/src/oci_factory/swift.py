@@ -15,7 +15,7 @@ from keystoneauth1 import exceptions, session
 from keystoneauth1.identity import v3
 from temporalio.exceptions import ApplicationError
 
-from oci_factory.settings import Settings
+from oci_factory.settings import Keystone, Settings
 from oci_factory.web import refused
 
 TIMEOUT = 30
@@ -46,9 +46,10 @@ class Container:
     """
 
     def __init__(self, settings: Settings) -> None:
-        # An empty token is none to Swift.
         self._url, _, self._container = settings.builds.rpartition('/')
-        self._token = _token(settings)
+        self._keystone = settings.keystone
+        # An empty token is none to Swift.
+        self._token = _token(self._keystone) if self._keystone else ''
         self._connection: Any = swiftclient.client.http_connection(self._url, timeout=TIMEOUT)
 
     def __enter__(self) -> Container:
@@ -85,7 +86,7 @@ class Container:
 
     def _ask(self, call: Callable[..., tuple[Any, _Result]], *args: Any, **options: Any) -> _Result:
         try:
-            return call(self._url, self._token, *args, http_conn=self._connection, **options)[1]
+            return self._authorised(call, *args, **options)
         except swiftclient.client.ClientException as error:
             status = error.http_status or 500
             where = f'GET {error.http_host}{error.http_path}'
@@ -98,16 +99,24 @@ class Container:
             sentence = f'GET {self._connection[0].hostname}: no answer ({type(error).__name__})'
             raise ApplicationError(sentence, type='NoAnswer') from None
 
+    def _authorised(self, call: Callable[..., tuple[Any, _Result]], *args: Any, **options: Any) -> _Result:
+        """Ask, and once more with a new token if there has to be one: listings of many pages outlive tokens."""
+        try:
+            return call(self._url, self._token, *args, http_conn=self._connection, **options)[1]
+        except swiftclient.client.ClientException as error:
+            # Whoever may not read what they ask for gets 403; 401 is about the token.
+            if error.http_status != 401 or not self._keystone:
+                raise
+        self._token = _token(self._keystone)
+        return call(self._url, self._token, *args, http_conn=self._connection, **options)[1]
+
 
 class _Absent(Exception):
     """There is no such object."""
 
 
-def _token(settings: Settings) -> str:
-    """What Keystone gives for the password; empty where nobody has to say who they are."""
-    if settings.keystone is None:
-        return ''
-    known = settings.keystone
+def _token(known: Keystone) -> str:
+    """What Keystone gives for the password."""
     url = known.url.rstrip('/')
     password = v3.Password(
         auth_url=url if url.endswith('/v3') else f'{url}/v3',
