@@ -62,28 +62,45 @@ def run(
             raise LabError(f'{what} failed: {last[:200]}', path)
 
 
-def output(argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None) -> str:
+def output(
+    argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None, seconds: float = 300
+) -> str:
     """The standard output of a program that must succeed.
 
     Raises:
-        LabError: when it does not, with the last line it printed on standard error; when it is not installed.
+        LabError: when it does not, with the last line it printed on standard error; when it is not installed; when it
+            has not ended within `seconds`.
     """
     try:
-        result = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, **(env or {})})
+        result = subprocess.run(
+            argv, capture_output=True, text=True, env={**os.environ, **(env or {})}, timeout=seconds
+        )
     except FileNotFoundError:
         raise LabError(f'{os.fspath(argv[0])} is not installed') from None
+    except subprocess.TimeoutExpired:
+        raise LabError(f'{" ".join(os.fspath(a) for a in argv)}: not done after {seconds:.0f} s') from None
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines() or ['no message']
         raise LabError(f'{" ".join(os.fspath(a) for a in argv)}: {lines[-1]}')
     return result.stdout
 
 
-def succeeds(argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None) -> bool:
-    """Whether a program ends with status 0; its output is not shown. One that is not installed does not."""
+def succeeds(
+    argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None, seconds: float = 30
+) -> bool:
+    """Whether a program is installed and ends with status 0 within `seconds`; its output is not shown.
+
+    A part of the cluster that has started and does not answer keeps its client waiting for ever.
+    """
     environment = {**os.environ, **(env or {})}
     try:
-        return subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, env=environment).returncode == 0
-    except FileNotFoundError:
+        return (
+            subprocess.run(
+                argv, capture_output=True, stdin=subprocess.DEVNULL, env=environment, timeout=seconds
+            ).returncode
+            == 0
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
 
 

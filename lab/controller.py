@@ -97,5 +97,5 @@ def _bootstrap() -> None:
 def _remove_remains() -> None:
     """Take away a controller that was killed while it was bootstrapped."""
     say('  removing an unfinished controller')
-    commands.succeeds(parts.kubectl('delete', 'namespace', _NAMESPACE, '--timeout=120s'))
+    commands.succeeds(parts.kubectl('delete', 'namespace', _NAMESPACE, '--timeout=120s'), seconds=150)
     _MARK.unlink(missing_ok=True)

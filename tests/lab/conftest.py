@@ -30,5 +30,5 @@ def locked() -> Callable[[str], dict[str, str]]:
 @pytest.fixture(scope='session')
 def dist() -> pathlib.Path:
     """The folder with what `lab pack` makes of the tree as it is now."""
-    commands.output([settings.LAB / 'bin/lab', 'pack'])
+    commands.output([settings.LAB / 'bin/lab', 'pack'], seconds=1800)
     return settings.DIST

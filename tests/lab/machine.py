@@ -13,20 +13,26 @@ from lab import processes, settings
 DEVICES = (settings.NODE_DEVICE, settings.POD_BRIDGE)
 
 
-def run(*argv: str, check: bool = True) -> str:
+def run(*argv: str, check: bool = True, seconds: float = 120) -> str:
     """Standard output of a program."""
-    result = subprocess.run(argv, capture_output=True, text=True)
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=seconds)
     assert result.returncode == 0 or not check, result.stderr
     return result.stdout
 
 
 def lab(command: str) -> str:
-    """Run `lab COMMAND`; all it prints."""
-    result = subprocess.run(
+    """Run `lab COMMAND`, which must be done in five minutes; all it prints."""
+    with subprocess.Popen(
         [settings.LAB / 'bin' / 'lab', command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert result.returncode == 0, result.stdout
-    return result.stdout
+    ) as process:
+        try:
+            printed, _ = process.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            printed, _ = process.communicate()
+            raise AssertionError(f'lab {command} was not done after 300 s:\n{printed}') from None
+    assert process.returncode == 0, printed
+    return printed
 
 
 def own_processes() -> dict[int, str]:
