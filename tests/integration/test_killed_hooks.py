@@ -21,13 +21,13 @@ import jubilant
 import pytest
 import suite
 
-pytestmark = pytest.mark.soak
+_PATIENCE = 3600.0
+"""Seconds: Juju restarts an agent after a failed hook for a notice, and waits longer each time, up to a minute."""
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3 * _PATIENCE)]
 
 # Of one length: the names of databases are cut off where they are too long.
 CALM, CALM_TOOLS, STRUCK, STRUCK_TOOLS = 'calm00', 'calm00-tools', 'struck', 'struck-tools'
 _KILLER = pathlib.Path(__file__).parent / 'killer'
-_PATIENCE = 3600.0
-"""Seconds: Juju restarts an agent after a failed hook for a notice, and waits longer each time, up to a minute."""
 
 
 def _killed_charm(name: str, folder: pathlib.Path) -> pathlib.Path:
