@@ -21,6 +21,7 @@ from temporalio.worker import Interceptor, Worker
 
 from loader import discovery, health, keeper, layout, pollers, transport
 from loader.activities import Activities, Running, hand_over
+from loader.apart import Loops
 from loader.authentication import Keeper, Refused, Unreachable
 from loader.health import State
 from loader.watchdog import Evictions, Stuck
@@ -139,6 +140,7 @@ class Crew:
         self._stop = asyncio.Event()
         self._evicting = asyncio.Event()
         self._activities: dict[str, Activities] = {}
+        self._loops = Loops()
         self._runtime: Runtime | None = None
 
     @property
@@ -213,7 +215,7 @@ class Crew:
         Returns:
             Why they have ended; empty if they were told to.
         """
-        self._activities = {queue: Activities() for queue in self._wanted.queues}
+        self._activities = {queue: Activities(self._loops) for queue in self._wanted.queues}
         workers = [
             make(client, self._wanted, self._code, queue, [activities, *self._interceptors])
             for queue, activities in self._activities.items()

@@ -18,7 +18,7 @@ from loader import layout
 _logger = logging.getLogger('temporal-worker')
 _BEAT = 1.0
 _BLOCKED = 60.0
-"""Seconds without a turn of the event loop; an activity that computes for a while is none of ours."""
+"""Seconds without a turn of the event loop, in which no activity runs."""
 
 
 class Stuck(Exception):

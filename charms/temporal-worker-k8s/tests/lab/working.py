@@ -27,12 +27,12 @@ QUEUE = 'q'
 
 @contextlib.asynccontextmanager
 async def working(
-    address: str, keys: Keys | None = None, interceptors: Sequence[Interceptor] = (), **changes: Any
+    address: str, keys: Keys | None = None, interceptors: Sequence[Interceptor] = (), code: Code = CODE, **changes: Any
 ) -> AsyncIterator[State]:
     """A worker; yields what it answers."""
     wanted = settings(address=address, namespace='default', queues=(QUEUE,), secret='abc', **changes)
     state = State()
-    crew = Crew(wanted, CODE, state, keys, interceptors)
+    crew = Crew(wanted, code, state, keys, interceptors)
     task = asyncio.create_task(crew.work())
     try:
         yield state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import pathlib
+import threading
 
 import pytest
 from served import FakeClient
@@ -14,6 +15,7 @@ from temporalio.worker import ActivityInboundInterceptor, ActivityOutboundInterc
 
 from loader import activities, watchdog
 from loader.activities import Activities, Running, hand_over
+from loader.apart import Loops
 from loader.watchdog import Restarts, Watchdog
 
 
@@ -112,10 +114,9 @@ class _Said(ActivityOutboundInterceptor):
 
 @pytest.mark.parametrize('local', [False, True])
 def test_given_an_activity_when_it_runs_then_its_last_heartbeat_is_known_until_it_ends(local):
-    known = Activities()
+    known = Activities(Loops())
     said = _Said()
     chain = known.intercept_activity(_Last())
-    chain.init(said)
     seen: list[object] = []
 
     async def body(outbound: ActivityOutboundInterceptor) -> None:
@@ -126,6 +127,7 @@ def test_given_an_activity_when_it_runs_then_its_last_heartbeat_is_known_until_i
         raise ValueError
 
     async def run() -> None:
+        chain.init(said)
         with pytest.raises(ValueError):
             await chain.execute_activity(ExecuteActivityInput(fn=body, args=[], executor=None, headers={}))
 
@@ -136,6 +138,62 @@ def test_given_an_activity_when_it_runs_then_its_last_heartbeat_is_known_until_i
     assert seen == ([] if local else [['before'], ('b', 2)])
     assert said.said == [('a', 1), ('b', 2)]
     assert known.running == {}
+
+
+@pytest.mark.parametrize(
+    ('wait', 'happens'),
+    [
+        (activity.wait_for_worker_shutdown, ActivityEnvironment.worker_shutdown),
+        (activity.wait_for_cancelled, ActivityEnvironment.cancel),
+    ],
+)
+def test_given_two_activities_on_loops_apart_when_what_they_wait_for_happens_then_both_hear_of_it(wait, happens):
+    async def body(_: object) -> bool:
+        try:
+            await wait()
+        except asyncio.CancelledError:
+            # Being cancelled is heard of in two ways at once.
+            await wait()
+        return activity.is_worker_shutdown() or activity.is_cancelled()
+
+    async def scenario() -> None:
+        environment = ActivityEnvironment()
+
+        async def run(known: Activities) -> object:
+            chain = known.intercept_activity(_Last())
+            chain.init(_Said())
+            return await chain.execute_activity(ExecuteActivityInput(fn=body, args=[], executor=None, headers={}))
+
+        tasks = [asyncio.create_task(environment.run(run, Activities(Loops()))) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        happens(environment)
+        assert await asyncio.wait_for(asyncio.gather(*tasks), 10) == [True, True]
+
+    asyncio.run(scenario())
+
+
+def test_given_an_sdk_of_another_make_when_async_activities_run_then_in_the_workers_loop_and_the_log_says_so_once(
+    monkeypatch, caplog
+):
+    monkeypatch.setattr(activity._Context, 'current', lambda: object())
+    activities._tell_of_the_sdk.cache_clear()
+    chain = Activities(Loops()).intercept_activity(_Last())
+
+    async def body(_: object) -> int:
+        return threading.get_ident()
+
+    async def run() -> object:
+        chain.init(_Said())
+        return await chain.execute_activity(ExecuteActivityInput(fn=body, args=[], executor=None, headers={}))
+
+    async def scenario() -> list[object]:
+        return [await ActivityEnvironment().run(run) for _ in range(2)]
+
+    monkeypatch.setattr(activity, 'info', lambda: activity_info(local=True))
+    assert asyncio.run(scenario()) == [threading.get_ident()] * 2
+    assert [record.message for record in caplog.records] == [
+        'async activities share the event loop of the worker: its temporalio is not the one of the image'
+    ]
 
 
 def activity_info(local: bool) -> activity.Info:
