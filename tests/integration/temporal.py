@@ -10,7 +10,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest, PollWorkflowTaskQueueRequest
@@ -214,11 +214,13 @@ class _Driver:
 
 
 @contextlib.contextmanager
-def under_load(address: str, queue: str, *, rate: float = 4, patience: float = 60) -> Iterator[Load]:
+def under_load(
+    address: str | Callable[[], Awaitable[Client]], queue: str, *, rate: float = 4, patience: float = 60
+) -> Iterator[Load]:
     """Keep starting short workflows while the body runs; at its end wait for the last of them.
 
     Args:
-        address: HOST:PORT of the frontend.
+        address: HOST:PORT of the frontend, or what makes a client.
         queue: of a worker that has Pulse.
         rate: workflows per second.
         patience: seconds for those that are under way when the body ends.
@@ -230,7 +232,8 @@ def under_load(address: str, queue: str, *, rate: float = 4, patience: float = 6
     problems: list[BaseException] = []
 
     async def main() -> None:
-        driver = _Driver(await _connect(address), queue, load)
+        client = await (_connect(address) if isinstance(address, str) else address())
+        driver = _Driver(client, queue, load)
         ready.set()
         await driver.drive(rate, stopped, patience)
 

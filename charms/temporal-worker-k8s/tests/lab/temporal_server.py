@@ -36,18 +36,18 @@ class Tls:
     clients: pathlib.Path | None = None
 
 
-def _ports(number: int) -> list[int]:
+def _ports(number: int, ip: str) -> list[int]:
     """Free ports; all are held until the last is found, so that no two are the same."""
     with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(('127.0.0.1', 0))) for _ in range(number)]
+        sockets = [held.enter_context(socket.create_server((ip, 0))) for _ in range(number)]
         return [each.getsockname()[1] for each in sockets]
 
 
-def _configuration(folder: pathlib.Path, tls: Tls | None, keys: str) -> tuple[dict, int]:
-    ports = iter(_ports(3 * len(SERVICES) + 1))
+def _configuration(folder: pathlib.Path, tls: Tls | None, keys: str, host: str) -> tuple[dict, int]:
+    ip = socket.gethostbyname(host)
+    ports = iter(_ports(2 * len(SERVICES), ip))
     services = {
-        name: {'rpc': {'grpcPort': next(ports), 'membershipPort': next(ports), 'bindOnLocalHost': True}}
-        for name in SERVICES
+        name: {'rpc': {'grpcPort': next(ports), 'membershipPort': next(ports), 'bindOnIP': ip}} for name in SERVICES
     }
     frontend = services['frontend']['rpc']['grpcPort']
     sql = {
@@ -74,7 +74,7 @@ def _configuration(folder: pathlib.Path, tls: Tls | None, keys: str) -> tuple[di
             'authorizer': 'default',
             'claimMapper': 'default',
         }
-    address = f'localhost:{frontend}'
+    address = f'{host}:{frontend}'
     return {
         'log': {'stdout': True, 'level': 'info'},
         'persistence': {
@@ -83,7 +83,7 @@ def _configuration(folder: pathlib.Path, tls: Tls | None, keys: str) -> tuple[di
             'numHistoryShards': 1,
             'datastores': stores,
         },
-        'global': {'membership': {'maxJoinDuration': '30s', 'broadcastAddress': '127.0.0.1'}, **secured},
+        'global': {'membership': {'maxJoinDuration': '30s', 'broadcastAddress': ip}, **secured},
         'services': services,
         'clusterMetadata': {
             'enableGlobalNamespace': False,
@@ -104,13 +104,14 @@ def _configuration(folder: pathlib.Path, tls: Tls | None, keys: str) -> tuple[di
 
 
 @contextlib.contextmanager
-def serve(folder: pathlib.Path, *, tls: Tls | None = None, keys: str = '') -> Iterator[str]:
+def serve(folder: pathlib.Path, *, tls: Tls | None = None, keys: str = '', host: str = 'localhost') -> Iterator[str]:
     """Run a server; everything it knows is gone afterwards.
 
     Args:
         folder: for its files and its log.
         tls: of the frontend; None for none.
         keys: URL of the JWKS with which it believes tokens; empty where it believes everybody.
+        host: where all of it listens; a name or an address of this machine.
 
     Yields:
         Its address, which answers once a client has waited for it.
@@ -121,7 +122,7 @@ def serve(folder: pathlib.Path, *, tls: Tls | None = None, keys: str = '') -> It
     program = shutil.which('temporal-server')
     if program is None:
         raise LookupError('there is no program temporal-server on the PATH: make env tells where the lab has built it')
-    configuration, port = _configuration(folder, tls, keys)
+    configuration, port = _configuration(folder, tls, keys, host)
     # The server reads YAML, of which JSON is a part.
     (folder / 'development.yaml').write_text(json.dumps(configuration))
     services = [f'--service={name}' for name in SERVICES]
@@ -129,7 +130,7 @@ def serve(folder: pathlib.Path, *, tls: Tls | None = None, keys: str = '') -> It
         command = [program, '--root', str(folder), '--config', '.', '--env', 'development', '--allow-no-auth', 'start']
         process = subprocess.Popen([*command, *services], stdout=log, stderr=subprocess.STDOUT, cwd=folder)
         try:
-            yield f'localhost:{port}'
+            yield f'{host}:{port}'
         finally:
             process.terminate()
             try:
