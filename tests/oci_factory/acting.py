@@ -18,11 +18,23 @@ DISPATCH = Dispatch('valkey', 'version: 2\nupload: []\n', 'wf-1-valkey', SINCE)
 
 
 def run(activity: Callable[..., Any], *args: Any, attempt: int = 1, **info: Any) -> Any:
-    """Run an activity as a worker would."""
+    """Run an activity as a worker would.
+
+    Args:
+        activity: to run.
+        args: its arguments.
+        attempt: the how manieth this is.
+        info: `scheduled`: when it was; `on_heartbeat`: is called; `details`: of an earlier attempt's heartbeat;
+            `stopping`: whether the worker is.
+    """
     surroundings = ActivityEnvironment()
     scheduled = info.pop('scheduled', datetime.datetime.now(datetime.UTC))
-    surroundings.info = dataclasses.replace(surroundings.info, attempt=attempt, scheduled_time=scheduled)
+    surroundings.info = dataclasses.replace(
+        surroundings.info, attempt=attempt, scheduled_time=scheduled, heartbeat_details=info.pop('details', ())
+    )
     surroundings.on_heartbeat = info.pop('on_heartbeat', surroundings.on_heartbeat)
+    if info.pop('stopping', False):
+        surroundings.worker_shutdown()
     return surroundings.run(activity, *args)
 
 

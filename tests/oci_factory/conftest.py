@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Iterator
 
 import development
@@ -21,9 +23,7 @@ def serving() -> Iterator[Server]:
 @pytest.fixture
 def server(serving: Server) -> Server:
     """The stand-ins, faultless and with nothing recorded."""
-    serving.stand_ins.faults.clear()
-    serving.stand_ins.github.forget()
-    serving.stand_ins.notified.forget()
+    serving.stand_ins.forget()
     return serving
 
 
@@ -48,3 +48,18 @@ def seen(environment: Server, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
 
     monkeypatch.setattr(environment.stand_ins, 'answer', note)
     return requests
+
+
+@pytest.fixture(scope='module')
+def temporal() -> Iterator[development.Temporal]:
+    """A server, for as long as a module's tests."""
+    try:
+        program = development.program()
+    except LookupError as error:
+        pytest.fail(str(error))
+    with asyncio.Runner() as runner:
+        # The runner's loop goes on between the tests, and the worker with it, whenever one of them waits.
+        stack = contextlib.AsyncExitStack()
+        client = runner.run(stack.enter_async_context(development.serve(program)))
+        yield development.Temporal(runner, client)
+        runner.run(stack.aclose())

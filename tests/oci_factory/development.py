@@ -6,11 +6,14 @@ import asyncio
 import concurrent.futures
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Mapping
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any
 
 from decorated import ACTIVITIES, WORKFLOWS
+from oci_factory.model import Report
 from stand_ins import notified
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -31,6 +34,38 @@ def program() -> str:
             'there is no program temporal on the PATH: put the folder there into which the lab has built it'
         )
     return found
+
+
+class Temporal:
+    """A development server with a worker, for tests that are no coroutines."""
+
+    def __init__(self, runner: asyncio.Runner, client: Client) -> None:
+        self._runner, self._client = runner, client
+
+    @property
+    def client(self) -> Client:
+        return self._client
+
+    def wait(self, work: Coroutine[Any, Any, Any], seconds: float = 120) -> Any:
+        return self._runner.run(asyncio.wait_for(work, seconds))
+
+    async def _start(self, *args: object) -> WorkflowHandle[Any, Report]:
+        # By name, as people and schedules start it.
+        return await self._client.start_workflow(
+            'RebuildForRelease', args=args, id=f'test-{uuid.uuid4()}', task_queue=QUEUE, result_type=Report
+        )
+
+    def start(self, *args: object) -> WorkflowHandle[Any, Report]:
+        return self.wait(self._start(*args))
+
+    def run(self, *args: object) -> tuple[Report, WorkflowHistory]:
+        """Run the workflow to its end."""
+
+        async def run() -> tuple[Report, WorkflowHistory]:
+            handle = await self._start(*args)
+            return await handle.result(), await handle.fetch_history()
+
+        return self.wait(run())
 
 
 @contextlib.asynccontextmanager

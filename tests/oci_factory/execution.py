@@ -36,10 +36,12 @@ class Execution:
         history: the events so far.
         scheduled: number of an activity to its event.
         children: number of a child to it.
+        timers: numbers of those that run.
         dropped: numbers of activities that were cancelled.
         result: once it has ended well.
         failure: once it has failed.
         cancelled: whether it has ended since that was asked for.
+        terminated: whether it has ended with its parent.
     """
 
     id: str
@@ -51,15 +53,17 @@ class Execution:
     history: History = dataclasses.field(default_factory=History)
     scheduled: dict[int, HistoryEvent] = dataclasses.field(default_factory=dict)
     children: dict[int, Execution] = dataclasses.field(default_factory=dict)
+    timers: set[int] = dataclasses.field(default_factory=set)
     dropped: set[int] = dataclasses.field(default_factory=set)
     result: Payloads | None = None
     failure: Failure | None = None
     cancelled: bool = False
+    terminated: bool = False
 
     @property
     def over(self) -> bool:
         """Whether it has ended."""
-        return self.result is not None or self.failure is not None or self.cancelled
+        return self.result is not None or self.failure is not None or self.cancelled or self.terminated
 
     def event(self, now: datetime.datetime, kind: str, **attributes: Any) -> HistoryEvent:
         """Add an event to the history.

@@ -1,7 +1,8 @@
-"""Records the histories that `test_replay.py` replays: `python record.py`, in some two minutes.
+"""Records the histories that `test_replay.py` replays: `python record.py`, in some three minutes.
 
 They are those of Temporal's development server, whose program `temporal` must be on the PATH. They take the place of
-those that were there.
+those that were there. `python record.py SCENARIO ...` records some, and leaves the others: those of an earlier version
+show that workflows which began with it go on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import json
 import os
 import pathlib
 import shutil
+import sys
+from collections.abc import Collection
 from typing import Any
 
 import development
@@ -22,6 +25,8 @@ from stand_ins.server import Server, StandIns
 from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError, WorkflowHistory
 
 FOLDER = pathlib.Path(__file__).parent / 'histories'
+FORMER = 'former'
+"""The scenario of a consumer that is started by its former name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +38,14 @@ class Scenario:
         arguments: likewise.
         faults: of the stand-ins.
         cancel_after: seconds after which somebody asks to cancel it; None for nobody.
+        held: seconds for which somebody else has the image, which is then the last argument.
     """
 
     name: str
     arguments: tuple[Any, ...]
     faults: tuple[dict[str, Any], ...] = ()
     cancel_after: float | None = None
+    held: float = 0
 
 
 _GOING = {'status': 'in_progress', 'conclusion': None}
@@ -63,33 +70,46 @@ SCENARIOS = (
         cancel_after=60,
     ),
     Scenario('unlisted', ('24.04',), ({'status': 401, 'match': 'contents'},)),
+    Scenario('locked', ('24.04', 'valkey'), held=15),
 )
 
 
 def arrange(server: Server, scenario: Scenario) -> None:
     """Have the stand-ins as a scenario wants them."""
-    server.stand_ins.faults.clear()
-    server.stand_ins.github.forget()
-    server.stand_ins.notified.forget()
+    server.stand_ins.forget()
     server.stand_ins.faults.add([dict(fault) for fault in scenario.faults])
 
 
-async def served(server: Server) -> list[WorkflowHistory]:
-    """The histories of all scenarios."""
-    found = []
+async def served(server: Server, names: Collection[str]) -> dict[str, WorkflowHistory]:
+    """The histories of some scenarios, by the names of their files."""
+    found = {}
     async with development.serve(development.program()) as client:
         for scenario in SCENARIOS:
-            arrange(server, scenario)
-            found += await histories(client, scenario)
-        found.append(await former(client))
+            if scenario.name in names:
+                arrange(server, scenario)
+                for history in await histories(client, scenario):
+                    # Every scenario has locks of the same names.
+                    name = history.workflow_id.replace('image-lock/', f'{scenario.name}-lock-')
+                    found[name] = history
+        if FORMER in names:
+            found[FORMER] = await former(client)
     return found
 
 
 async def histories(client: Client, scenario: Scenario) -> list[WorkflowHistory]:
-    """The histories of a scenario, of the rebuild and then of its images."""
+    """The histories of a scenario: of the rebuild, of its images, and of their locks."""
+    lock = None
+    if scenario.held:
+        image = scenario.arguments[-1]
+        lock = await client.start_workflow(
+            'ImageLock', args=[image, 'somebody'], id=f'image-lock/{image}', task_queue=development.QUEUE
+        )
     handle = await client.start_workflow(
         'RebuildForRelease', args=scenario.arguments, id=scenario.name, task_queue=development.QUEUE
     )
+    if lock:
+        await asyncio.sleep(scenario.held)
+        await lock.cancel()
     if scenario.cancel_after is not None:
         await asyncio.sleep(scenario.cancel_after)
         await handle.cancel()
@@ -97,25 +117,33 @@ async def histories(client: Client, scenario: Scenario) -> list[WorkflowHistory]
         await handle.result()
     except WorkflowFailureError as error:
         print(f'{scenario.name}: {error.cause}')
-    main = await handle.fetch_history()
-    children = [
-        event.child_workflow_execution_started_event_attributes.workflow_execution.workflow_id
-        for event in main.events
-        if event.HasField('child_workflow_execution_started_event_attributes')
-    ]
-    return [main, *[await client.get_workflow_handle(name).fetch_history() for name in children]]
+    return await _family(client, await handle.fetch_history())
+
+
+async def _family(client: Client, history: WorkflowHistory) -> list[WorkflowHistory]:
+    """A history, and those of the workflow's children and their children."""
+    found = [history]
+    for event in history.events:
+        if event.HasField('child_workflow_execution_started_event_attributes'):
+            one = event.child_workflow_execution_started_event_attributes.workflow_execution
+            handle = client.get_workflow_handle(one.workflow_id, run_id=one.run_id)
+            # A lock ends a moment after its holder.
+            with contextlib.suppress(WorkflowFailureError):
+                await handle.result()
+            found += await _family(client, await handle.fetch_history())
+    return found
 
 
 async def former(client: Client) -> WorkflowHistory:
     """The history of a consumer that is started by its former name; it ends where it goes on by the new one."""
     arguments = ['base-images', 'oci-factory']
     handle = await client.start_workflow(
-        'ConsumeEventsWorkflow', args=arguments, id='former', task_queue=development.QUEUE
+        'ConsumeEventsWorkflow', args=arguments, id=FORMER, task_queue=development.QUEUE
     )
     with contextlib.suppress(WorkflowContinuedAsNewError):
         await handle.result(follow_runs=False)
-    history = await client.get_workflow_handle('former', run_id=handle.first_execution_run_id).fetch_history()
-    await client.get_workflow_handle('former').terminate()
+    history = await client.get_workflow_handle(FORMER, run_id=handle.first_execution_run_id).fetch_history()
+    await client.get_workflow_handle(FORMER).terminate()
     return history
 
 
@@ -128,15 +156,20 @@ def _cleaned(part: Any) -> Any:
 
 def main() -> None:
     """Record."""
+    known = {*(scenario.name for scenario in SCENARIOS), FORMER}
+    names = set(sys.argv[1:])
+    if names - known:
+        sys.exit(f'there is no scenario {min(names - known)}: take of {", ".join(sorted(known))}')
     with Server(StandIns(generator.make(SEED), TOKEN)) as server:
         os.environ.update({**development.environment(server.url, TOKEN), **development.channels(server.url)})
-        found = asyncio.run(served(server))
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir()
-    for history in found:
+        found = asyncio.run(served(server, names or known))
+    if not names:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(exist_ok=True)
+    for name, history in found.items():
         # A line for each event, so that a change shows what has changed.
         events = ',\n'.join(json.dumps(_cleaned(event)) for event in json.loads(history.to_json())['events'])
-        (FOLDER / f'{history.workflow_id}.json').write_text(f'{{"events": [\n{events}\n]}}\n')
+        (FOLDER / f'{name}.json').write_text(f'{{"events": [\n{events}\n]}}\n')
     print(f'{len(found)} histories in {FOLDER}')
 
 

@@ -1,26 +1,28 @@
 """Runs workflows without a server, in a time of its own, and writes the history that a server would have written.
 
 The SDK's own workflow instances decide; activities are called as a worker would call them, and retried as their policy
-says. What is here of the server is as much as this package's workflows use: activities, children, cancellation. Whether
-the histories are what a server writes is seen by the SDK's replayer, which takes them for such (`test_replay.py`).
+says. What is here of the server is as much as this package's workflows use: activities, children, cancellation, timers,
+and identifiers that one workflow at a time may have.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import heapq
 import itertools
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from attempts import about, messages, next_delay
 from execution import QUEUE, Execution, begin
 from google.protobuf.duration_pb2 import Duration
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import ActivityType, Payloads, WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import StartChildWorkflowExecutionFailedCause
 from temporalio.api.failure.v1 import (
-    ActivityFailureInfo,
     CanceledFailureInfo,
     ChildWorkflowExecutionFailureInfo,
     Failure,
@@ -28,9 +30,14 @@ from temporalio.api.failure.v1 import (
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.sdk.v1 import WorkflowTaskCompletedMetadata
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.bridge.proto import child_workflow
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
-from temporalio.bridge.proto.workflow_commands import ScheduleActivity, StartChildWorkflowExecution, WorkflowCommand
-from temporalio.common import RetryPolicy
+from temporalio.bridge.proto.workflow_commands import (
+    ScheduleActivity,
+    StartChildWorkflowExecution,
+    StartTimer,
+    WorkflowCommand,
+)
 from temporalio.converter import DefaultFailureConverter, DefaultPayloadConverter
 from temporalio.testing import ActivityEnvironment
 
@@ -38,6 +45,7 @@ DURATION = datetime.timedelta(seconds=1)
 """Of an attempt of an activity."""
 
 _CANCELLED = Failure(message='cancelled', canceled_failure_info=CanceledFailureInfo())
+_TAKEN = 'START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS'
 _CHECKED = (1, 2, 3)
 """The SDK's flags by which a replay compares the types of what is done with those in the history."""
 
@@ -71,6 +79,7 @@ class Simulation:
         self._workflows = {one.name: one for one in map(workflow._Definition.must_from_class, workflows)}
         self._activities = {one.name: one for one in map(activity._Definition.must_from_callable, activities)}
         self._converter, self._failures = DefaultPayloadConverter(), DefaultFailureConverter()
+        self._beats: dict[tuple[str, int], tuple[Any, ...]] = {}
         self._agenda: list[tuple[datetime.datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
         # Fixed, so that recording anew changes no more of a recorded history than what has changed.
@@ -95,20 +104,28 @@ class Simulation:
             Failed: when it fails.
             Cancelled: when it ends since it was asked to.
         """
-        main = self._start(name, workflow_id, self._converter.to_payloads(args), lambda: None)
+        main = self.start(name, *args, workflow_id=workflow_id)
         if cancel_after is not None:
-            self._at(cancel_after, lambda: self._cancel(main))
+            self.cancel(main, cancel_after)
         while not main.over:
             self.now, _, act = heapq.heappop(self._agenda)
             act()
         if main.cancelled:
             raise Cancelled
         if main.failure is not None:
-            raise Failed(' <- '.join(_messages(main.failure)))
+            raise Failed(' <- '.join(messages(main.failure)))
         definition = self._workflows[name]
         hints = [definition.ret_type] if definition.ret_type else None
         assert main.result is not None
         return self._converter.from_payloads(main.result.payloads, hints)[0]
+
+    def start(self, name: str, *args: object, workflow_id: str) -> Execution:
+        """Begin a workflow; it goes on while `run` does."""
+        return self._start(name, workflow_id, self._converter.to_payloads(args), lambda: None)
+
+    def cancel(self, one: Execution, after: datetime.timedelta) -> None:
+        """Ask to cancel a workflow, later."""
+        self._at(after, lambda: self._cancel(one))
 
     def _at(self, delay: datetime.timedelta, act: Callable[[], None]) -> None:
         heapq.heappush(self._agenda, (self.now + delay, next(self._order), act))
@@ -189,21 +206,59 @@ class Simulation:
             return [self._drop(one, command.request_cancel_activity.seq, task)]
         elif kind == 'cancel_child_workflow_execution':
             self._cancel_child(one, one.children[command.cancel_child_workflow_execution.child_workflow_seq], task)
+        elif kind == 'set_patch_marker':
+            self._event(one, 'MARKER_RECORDED', marker_name='core_patch', workflow_task_completed_event_id=task)
+        elif kind == 'start_timer':
+            self._start_timer(one, command.start_timer, task)
+        elif kind == 'cancel_timer':
+            one.timers.discard(command.cancel_timer.seq)
         else:
-            if kind == 'complete_workflow_execution':
-                one.result = Payloads(payloads=[command.complete_workflow_execution.result])
-                how: dict[str, Any] = {'kind': 'COMPLETED', 'result': one.result}
-            elif kind == 'fail_workflow_execution':
-                one.failure = command.fail_workflow_execution.failure
-                how = {'kind': 'FAILED', 'failure': one.failure}
-            elif kind == 'cancel_workflow_execution':
-                one.cancelled = True
-                how = {'kind': 'CANCELED'}
-            else:
-                raise AssertionError(f'{kind} is not simulated')
-            self._event(one, f'WORKFLOW_EXECUTION_{how.pop("kind")}', workflow_task_completed_event_id=task, **how)
-            one.closed()
+            self._close(one, command, task)
         return []
+
+    def _close(self, one: Execution, command: WorkflowCommand, task: int) -> None:
+        """End a workflow, and with it what is left of its children."""
+        kind = command.WhichOneof('variant')
+        if kind == 'complete_workflow_execution':
+            one.result = Payloads(payloads=[command.complete_workflow_execution.result])
+            how: dict[str, Any] = {'kind': 'COMPLETED', 'result': one.result}
+        elif kind == 'fail_workflow_execution':
+            one.failure = command.fail_workflow_execution.failure
+            how = {'kind': 'FAILED', 'failure': one.failure}
+        elif kind == 'cancel_workflow_execution':
+            one.cancelled = True
+            how = {'kind': 'CANCELED'}
+        else:
+            raise AssertionError(f'{kind} is not simulated')
+        self._event(one, f'WORKFLOW_EXECUTION_{how.pop("kind")}', workflow_task_completed_event_id=task, **how)
+        one.closed()
+        for child in one.children.values():
+            self._at(datetime.timedelta(0), functools.partial(self._terminate, child))
+
+    def _terminate(self, one: Execution) -> None:
+        if not one.over:
+            self._event(one, 'WORKFLOW_EXECUTION_TERMINATED')
+            one.terminated = True
+
+    def _start_timer(self, one: Execution, wanted: StartTimer, task: int) -> None:
+        started = self._event(
+            one,
+            'TIMER_STARTED',
+            timer_id=str(wanted.seq),
+            start_to_fire_timeout=wanted.start_to_fire_timeout,
+            workflow_task_completed_event_id=task,
+        )
+        one.timers.add(wanted.seq)
+
+        def fire() -> None:
+            if one.over or wanted.seq not in one.timers:
+                return
+            self._event(one, 'TIMER_FIRED', timer_id=str(wanted.seq), started_event_id=started.event_id)
+            job = WorkflowActivationJob()
+            job.fire_timer.seq = wanted.seq
+            self._task(one, job)
+
+        self._at(wanted.start_to_fire_timeout.ToTimedelta(), fire)
 
     def _cancel(self, one: Execution) -> None:
         if not one.over:
@@ -226,7 +281,7 @@ class Simulation:
         job.resolve_activity.seq = number
         failure = job.resolve_activity.result.cancelled.failure
         failure.CopyFrom(Failure(message='activity error', cause=_CANCELLED))
-        failure.activity_failure_info.CopyFrom(_about(scheduled))
+        failure.activity_failure_info.CopyFrom(about(scheduled))
         return job
 
     def _cancel_child(self, parent: Execution, child: Execution, task: int) -> None:
@@ -289,7 +344,9 @@ class Simulation:
             workflow_run_id=one.run_id,
             workflow_type=one.type,
             workflow_namespace='default',
+            heartbeat_details=self._beats.get((one.run_id, wanted.seq), ()),
         )
+        environment.on_heartbeat = lambda *details: self._beats.update({(one.run_id, wanted.seq): details})
         arguments = self._converter.from_payloads(wanted.arguments, definition.arg_types)
         job = WorkflowActivationJob()
         job.resolve_activity.seq = wanted.seq
@@ -299,13 +356,13 @@ class Simulation:
         except Exception as error:
             failure = Failure()
             self._failures.to_failure(error, self._converter, failure)
-            delay = self._delay(wanted, failure, number, began)
+            delay = next_delay(wanted, failure, number, self.now - began)
             if delay is not None:
                 self._at(delay + DURATION, lambda: self._attempt(one, wanted, scheduled, number + 1, began))
                 return
             self._end(one, scheduled, number, 'FAILED', failure=failure)
             result.failed.failure.CopyFrom(Failure(message='activity error', cause=failure))
-            result.failed.failure.activity_failure_info.CopyFrom(_about(scheduled))
+            result.failed.failure.activity_failure_info.CopyFrom(about(scheduled))
         else:
             payloads = self._converter.to_payloads([returned])
             self._end(one, scheduled, number, 'COMPLETED', result=Payloads(payloads=payloads))
@@ -322,22 +379,6 @@ class Simulation:
             **attributes,
         )
 
-    def _delay(
-        self, wanted: ScheduleActivity, failure: Failure, number: int, began: datetime.datetime
-    ) -> datetime.timedelta | None:
-        """How long until the next attempt; None if there is none."""
-        policy = RetryPolicy.from_proto(wanted.retry_policy)
-        about = failure.application_failure_info
-        if about.non_retryable or (policy.maximum_attempts and number >= policy.maximum_attempts):
-            return None
-        longest = (policy.maximum_interval or policy.initial_interval * 100).total_seconds()
-        grown = policy.initial_interval.total_seconds() * policy.backoff_coefficient ** min(number - 1, 100)
-        delay = datetime.timedelta(seconds=min(grown, longest))
-        if about.HasField('next_retry_delay'):
-            delay = about.next_retry_delay.ToTimedelta()
-        limit = wanted.schedule_to_close_timeout.ToTimedelta()
-        return None if limit and self.now + delay > began + limit else delay
-
     def _start_child(self, parent: Execution, wanted: StartChildWorkflowExecution, task: int) -> None:
         kind = WorkflowType(name=wanted.workflow_type)
         initiated = self._event(
@@ -351,6 +392,10 @@ class Simulation:
             parent_close_policy=wanted.parent_close_policy,
             workflow_task_completed_event_id=task,
         )
+
+        if any(one.id == wanted.workflow_id and not one.over for one in self.executions):
+            self._at(datetime.timedelta(0), lambda: self._refuse_child(parent, wanted, initiated))
+            return
 
         def close() -> None:
             self._at(datetime.timedelta(0), lambda: self._child_closed(parent, child, wanted, initiated, started[0]))
@@ -377,6 +422,24 @@ class Simulation:
             self._task(parent, job)
 
         self._at(datetime.timedelta(0), start)
+
+    def _refuse_child(self, parent: Execution, wanted: StartChildWorkflowExecution, initiated: HistoryEvent) -> None:
+        """The identifier is another one's."""
+        self._event(
+            parent,
+            'START_CHILD_WORKFLOW_EXECUTION_FAILED',
+            namespace='default',
+            workflow_id=wanted.workflow_id,
+            workflow_type=WorkflowType(name=wanted.workflow_type),
+            cause=StartChildWorkflowExecutionFailedCause.Value(_TAKEN),
+            initiated_event_id=initiated.event_id,
+        )
+        job = WorkflowActivationJob()
+        failed = job.resolve_child_workflow_execution_start.failed
+        job.resolve_child_workflow_execution_start.seq = wanted.seq
+        failed.workflow_id, failed.workflow_type = wanted.workflow_id, wanted.workflow_type
+        failed.cause = child_workflow.StartChildWorkflowExecutionFailedCause.Value(_TAKEN)
+        self._task(parent, job)
 
     def _child_closed(
         self,
@@ -411,16 +474,3 @@ class Simulation:
             self._event(parent, 'CHILD_WORKFLOW_EXECUTION_COMPLETED', result=child.result, **common)
             job.resolve_child_workflow_execution.result.completed.result.CopyFrom(child.result.payloads[0])
         self._task(parent, job)
-
-
-def _about(scheduled: HistoryEvent) -> ActivityFailureInfo:
-    attributes = scheduled.activity_task_scheduled_event_attributes
-    return ActivityFailureInfo(
-        scheduled_event_id=scheduled.event_id,
-        activity_id=attributes.activity_id,
-        activity_type=attributes.activity_type,
-    )
-
-
-def _messages(failure: Failure) -> list[str]:
-    return [failure.message, *(_messages(failure.cause) if failure.HasField('cause') else [])]

@@ -189,6 +189,7 @@ print(threading.active_count(), *sorted(found))
         'ConsumeEvents',
         'ConsumeEventsWorkflow',
         'DeadLetter',
+        'ImageLock',
         'RebuildForRelease',
         'RebuildImage',
         'consume_events',

@@ -63,8 +63,11 @@ def test_everything_released_on_a_release_is_rebuilt(simulation: Simulation, env
     assert {one.conclusion for one in report.images if one.dispatched} == {'success'}
     references = {one['inputs']['external_ref_id'] for one in environment.stand_ins.github.recorded()}
     assert references == {f'event-1-{image}' for image in triggers}
-    main, *children = simulation.executions
-    assert {one.id for one in children} == {f'event-1-{image}' for image in images}
+    main, *others = simulation.executions
+    assert {one.id for one in others if one.type == 'RebuildImage'} == {f'event-1-{image}' for image in images}
+    # Those that are rebuilt, and no others, have their images' locks, and nobody holds one twice.
+    locks = [one for one in others if one.type == 'ImageLock']
+    assert {one.id for one in locks} == {f'image-lock/{image}' for image in triggers} and len(locks) == len(triggers)
     for one in simulation.executions:
         assert TOKEN not in one.as_recorded().to_json()
     assert report.notifications == ()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
 import datetime
-import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import development
@@ -18,10 +15,11 @@ import record
 import trigger_schema
 import yaml
 from decorated import WORKFLOWS
+from development import Temporal
 from oci_factory.model import ImageReport, Report
 from served import SEED, TOKEN
 from stand_ins.server import Server
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle, WorkflowHistory
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHistory
 from temporalio.worker import Replayer
 
 pytestmark = [
@@ -32,52 +30,6 @@ pytestmark = [
 ]
 
 WORLD = generator.make(SEED)
-
-
-class Temporal:
-    """A development server with a worker, for tests that are no coroutines."""
-
-    def __init__(self, runner: asyncio.Runner, client: Client) -> None:
-        self._runner, self._client = runner, client
-
-    @property
-    def client(self) -> Client:
-        return self._client
-
-    def wait(self, work: Coroutine[Any, Any, Any], seconds: float = 120) -> Any:
-        return self._runner.run(asyncio.wait_for(work, seconds))
-
-    async def _start(self, *args: object) -> WorkflowHandle[Any, Report]:
-        # By name, as people and schedules start it.
-        return await self._client.start_workflow(
-            'RebuildForRelease', args=args, id=f'test-{uuid.uuid4()}', task_queue=development.QUEUE, result_type=Report
-        )
-
-    def start(self, *args: object) -> WorkflowHandle[Any, Report]:
-        return self.wait(self._start(*args))
-
-    def run(self, *args: object) -> tuple[Report, WorkflowHistory]:
-        """Run the workflow to its end."""
-
-        async def run() -> tuple[Report, WorkflowHistory]:
-            handle = await self._start(*args)
-            return await handle.result(), await handle.fetch_history()
-
-        return self.wait(run())
-
-
-@pytest.fixture(scope='module')
-def temporal() -> Iterator[Temporal]:
-    try:
-        program = development.program()
-    except LookupError as error:
-        pytest.fail(str(error))
-    with asyncio.Runner() as runner:
-        # The runner's loop goes on between the tests, and the worker with it, whenever one of them waits.
-        stack = contextlib.AsyncExitStack()
-        client = runner.run(stack.enter_async_context(development.serve(program)))
-        yield Temporal(runner, client)
-        runner.run(stack.aclose())
 
 
 @pytest.fixture

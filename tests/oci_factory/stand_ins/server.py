@@ -31,6 +31,12 @@ class StandIns:
         self.notified = Notified()
         self.faults = Faults()
 
+    def forget(self) -> None:
+        """Work properly, with nothing recorded."""
+        self.faults.clear()
+        for one in (self.github, self.notified):
+            one.forget()
+
     def answer(self, request: Request) -> Answer:
         """Answer, or fail."""
         if request.path.startswith('/_'):

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from oci_factory import activities, channels, options, plan, trigger
+    from oci_factory import activities, channels, failures, lock, options, plan, trigger
     from oci_factory.model import Dispatch, ImageOrder, ImagePlan, ImageReport
 
 SUCCESS = 'success'
 """GitHub's conclusion of a run that has done all it should."""
+
+PATIENCE = timedelta(days=2)
+"""For other jobs on the image; a rebuild that is never approved is given up after a day."""
 
 
 # What no release file or metadata of any oddity should bring about, but a mistake in the plan could, fails this one
 # image; Temporal would try the same decision again for ever.
 @workflow.defn(failure_exception_types=[ArithmeticError, AttributeError, LookupError, TypeError, ValueError])
 class RebuildImage:
-    """Decides what to rebuild of an image, has GitHub do it, and waits for the end of that."""
+    """Decides what to rebuild of an image, has GitHub do it, and waits for the end of that.
+
+    From the dispatch on it has the image's lock: see `lock`.
+    """
 
     @workflow.run
     async def run(self, order: ImageOrder) -> ImageReport:
@@ -34,6 +41,14 @@ class RebuildImage:
         report = ImageReport(order.image)
         try:
             planned = await _plan(order.image, order.release)
+            # Rebuilds that began before there were locks go on without.
+            if planned.uploads and not order.dry_run and workflow.patched('image-lock'):
+                taken = await lock.acquire(order.image, PATIENCE)
+                if taken.refused:
+                    return dataclasses.replace(report, uploads=planned.uploads, error=taken.refused)
+                if taken.waited:
+                    # What has been released meanwhile is to be built again, not what it has replaced.
+                    planned = await _plan(order.image, order.release)
             report = dataclasses.replace(report, uploads=planned.uploads, notes=planned.notes)
             if not planned.uploads:
                 return report
@@ -54,7 +69,7 @@ class RebuildImage:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            why = _sentence(error)
+            why = failures.of_activity(error)
             # Whoever reads it wants to go there.
             where = f': {report.run_url}' if report.run_url not in why else ''
             return dataclasses.replace(report, error=f'{why}{where}')
@@ -74,9 +89,3 @@ async def _plan(image: str, release: str) -> ImagePlan:
     if digests:
         tags = await workflow.execute_activity(activities.resolve_channels, args=[image, digests], **options.READ)
     return plan.plan_rebuild(releases, metadata, tags, workflow.now(), release=release)
-
-
-def _sentence(error: ActivityError) -> str:
-    """What failed, and why."""
-    cause = error.cause
-    return f'{error.activity_type}: {cause.message if isinstance(cause, FailureError) else cause}'

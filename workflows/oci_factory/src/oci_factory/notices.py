@@ -5,52 +5,45 @@ from __future__ import annotations
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from oci_factory import activities, options
-    from oci_factory.model import ImageReport, Notice, Notification
+    from oci_factory import activities, failures, options
+    from oci_factory.model import Notice, Notification
 
 
 class Notices:
-    """All channels of one rebuild. Being made, it tells that the rebuild has begun, and nobody waits for that.
+    """All channels of one workflow. Being made, it tells that the work has begun, and nobody waits for that.
 
     Args:
-        release: the Ubuntu release.
+        begun: what to tell then.
     """
 
-    def __init__(self, release: str) -> None:
-        self._release = release
+    def __init__(self, begun: Notice) -> None:
         self._handles: dict[str, str] = {}
         self._lost: dict[str, list[str]] = {}
-        self._begun = asyncio.create_task(self._begin())
+        self._begun = asyncio.create_task(self._begin(begun))
 
-    async def end(self, status: str, images: tuple[ImageReport, ...] = (), why: str = '') -> tuple[Notification, ...]:
-        """Tell how the rebuild has ended, and how telling went.
+    async def end(self, notice: Notice) -> tuple[Notification, ...]:
+        """Tell how the work has ended, and how telling went.
 
-        While there is a worker it takes a minute at most, and half of that if the rebuild took as long: attempts are
-        few and their time is short.
+        While there is a worker it takes a minute at most, and half of that if the work took as long: attempts are few
+        and their time is short.
 
         Args:
-            status: as in `Notice`.
-            images: what was done about each image.
-            why: what ended the rebuild as a whole; empty if nothing did.
+            notice: what to tell.
         """
         await self._begun
-        rebuilt = tuple(one.image for one in images if one.dispatched and not one.error)
-        failed = {one.image: one.error for one in images if one.error} | ({'': why} if why else {})
-        notice = Notice(self._release, status, rebuilt, failed)
         await asyncio.gather(*(self._tell(channel, notice) for channel in self._handles))
         return tuple(Notification(channel, '; '.join(lost)) for channel, lost in sorted(self._lost.items()))
 
-    async def _begin(self) -> None:
+    async def _begin(self, notice: Notice) -> None:
         try:
             channels = await workflow.execute_activity(activities.list_notifiers, **options.CHANNELS)
         except ActivityError as error:
             self._lose('any', error)
             return
         self._handles, self._lost = dict.fromkeys(channels, ''), {channel: [] for channel in channels}
-        notice = Notice(self._release, 'Triggered')
         await asyncio.gather(*(self._tell(channel, notice) for channel in channels))
 
     async def _tell(self, channel: str, notice: Notice) -> None:
@@ -62,7 +55,6 @@ class Notices:
             self._lose(channel, error)
 
     def _lose(self, channel: str, error: ActivityError) -> None:
-        cause = error.cause
-        why = cause.message if isinstance(cause, FailureError) else str(cause)
+        why = failures.cause(error)
         workflow.logger.warning('a notification by %s is lost: %s', channel, why)
         self._lost.setdefault(channel, []).append(why)

@@ -8,13 +8,11 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from oci_factory import activities, builds, options
+    from oci_factory import activities, builds, children, failures, options
+    from oci_factory.children import CONCURRENT_IMAGES
     from oci_factory.image import RebuildImage
-    from oci_factory.model import ImageOrder, ImageReport, Report
+    from oci_factory.model import ImageOrder, ImageReport, Notice, Report
     from oci_factory.notices import Notices
-
-CONCURRENT_IMAGES = 10
-"""How many images are dealt with at a time; what GitHub, registry and object store bear from one client."""
 
 
 @workflow.defn
@@ -45,45 +43,29 @@ class RebuildForRelease:
             raise ApplicationError(
                 f'{release!r} is no Ubuntu release: name it like 24.04, or * for any', non_retryable=True
             )
-        if concurrent < 1:
-            raise ApplicationError(
-                f'{concurrent} images at a time are none: give a number from 1 up', non_retryable=True
-            )
+        children.check(concurrent)
         if dry_run:
             return Report(version, image, dry_run, await _rebuild_all(version, image, True, concurrent))
-        notices = Notices(version)
+        notices = Notices(Notice(version, 'Triggered'))
         try:
             reports = await _rebuild_all(version, image, False, concurrent)
         except (FailureError, asyncio.CancelledError) as error:
             cancelled = is_cancelled_exception(error)
-            await notices.end('Cancelled' if cancelled else 'Failed', why='' if cancelled else _sentence(error))
+            failed = {} if cancelled else {'': failures.last_cause(error)}
+            await notices.end(Notice(version, 'Cancelled' if cancelled else 'Failed', failed=failed))
             raise
-        told = await notices.end('Failed' if any(one.error for one in reports) else 'Success', reports)
+        told = await notices.end(_ending(version, reports))
         return Report(version, image, dry_run, reports, told)
 
 
 async def _rebuild_all(release: str, image: str, dry_run: bool, concurrent: int) -> tuple[ImageReport, ...]:
+    """The OCI Factory knows the rebuild of an image by its workflow's identifier."""
     names = await workflow.execute_activity(activities.list_released, image, **options.READ)
-    places = asyncio.Semaphore(concurrent)
-    return tuple(await asyncio.gather(*(_rebuild(ImageOrder(name, release, dry_run), places) for name in names)))
+    orders = [ImageOrder(name, release, dry_run) for name in names]
+    return await children.run(RebuildImage.run, orders, concurrent, lambda name, why: ImageReport(name, error=why))
 
 
-async def _rebuild(order: ImageOrder, places: asyncio.Semaphore) -> ImageReport:
-    """Have a workflow of its own deal with an image; the OCI Factory knows the rebuild by its identifier."""
-    async with places:
-        try:
-            return await workflow.execute_child_workflow(
-                RebuildImage.run, order, id=f'{workflow.info().workflow_id}-{order.image}'
-            )
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                raise
-            return ImageReport(order.image, error=f'RebuildImage: {_sentence(error)}')
-
-
-def _sentence(error: BaseException) -> str:
-    """Why something failed: the last cause says it."""
-    cause = error
-    while isinstance(cause, FailureError) and cause.cause is not None:
-        cause = cause.cause
-    return cause.message if isinstance(cause, FailureError) else str(cause)
+def _ending(release: str, reports: tuple[ImageReport, ...]) -> Notice:
+    rebuilt = tuple(one.image for one in reports if one.dispatched and not one.error)
+    failed = {one.image: one.error for one in reports if one.error}
+    return Notice(release, 'Failed' if failed else 'Success', rebuilt, failed)
