@@ -32,7 +32,8 @@ def environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The stand-ins, known to the activities."""
     for name, value in development.environment(server.url, TOKEN).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv('OCI_FACTORY_REPOSITORY', raising=False)
+    for name in ('OCI_FACTORY_REPOSITORY', 'OCI_FACTORY_ISSUES', 'OCI_FACTORY_SCANNED'):
+        monkeypatch.delenv(name, raising=False)
     return server
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from decorated import ACTIVITIES, WORKFLOWS
 from oci_factory.model import Report
-from stand_ins import notified
+from stand_ins import notified, scanner
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -110,6 +110,8 @@ def environment(url: str, token: str) -> Mapping[str, str]:
         'OCI_FACTORY_REGISTRY': f'{url}/registry',
         'OCI_FACTORY_GITHUB': f'{url}/github',
         'GITHUB_TOKEN': token,
+        'OCI_FACTORY_SCANNER': f'{url}/scanner',
+        'OCI_FACTORY_SCANNER_TOKEN': scanner.TOKEN,
     }
 
 

@@ -20,7 +20,9 @@ from typing import Any
 
 import development
 import generator
+from oci_factory import issues
 from served import SEED, TOKEN
+from stand_ins.github import REPOSITORY
 from stand_ins.server import Server, StandIns
 from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError, WorkflowHistory
 
@@ -31,24 +33,29 @@ FORMER = 'former'
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """A rebuild, and what goes wrong meanwhile.
+    """A rebuild or a scan, and what goes wrong meanwhile.
 
     Attributes:
         name: of the workflow.
         arguments: likewise.
         faults: of the stand-ins.
         cancel_after: seconds after which somebody asks to cancel it; None for nobody.
+        workflow: its type.
         held: seconds for which somebody else has the image, which is then the last argument.
+        issues: bodies of issues that there are already, all in one repository.
     """
 
     name: str
     arguments: tuple[Any, ...]
     faults: tuple[dict[str, Any], ...] = ()
     cancel_after: float | None = None
+    workflow: str = 'RebuildForRelease'
     held: float = 0
+    issues: tuple[str, ...] = ()
 
 
 _GOING = {'status': 'in_progress', 'conclusion': None}
+_SCAN: dict[str, Any] = {'workflow': 'ScanImages'}
 SCENARIOS = (
     Scenario('done', ('24.04', 'v*'), ({'status': 200, 'match': '/runs/1', 'times': 2, 'body': _GOING},)),
     Scenario('dry', ('*', 'm*', True)),
@@ -71,6 +78,31 @@ SCENARIOS = (
     ),
     Scenario('unlisted', ('24.04',), ({'status': 401, 'match': 'contents'},)),
     Scenario('locked', ('24.04', 'valkey'), held=15),
+    Scenario('scan', ('v*',), ({'status': 302, 'match': '/report', 'headers': {'Refresh-After': '2'}},), **_SCAN),
+    Scenario(
+        'scan-troubled',
+        ('p*', False, 2),
+        (
+            {'status': 422, 'match': 'POST /scanner', 'image': 'postgres', 'times': None},
+            {'status': 403, 'match': 'contents', 'image': 'parca', 'times': None},
+            {'status': 404, 'match': '/report'},
+            {'status': 500, 'match': '/report'},
+            {'status': 502, 'match': 'POST /github', 'after_recording': True},
+            {'status': 410, 'match': 'PATCH /github'},
+            {'status': 500, 'match': 'mattermost', 'times': None},
+        ),
+        issues=(*(issues.body(image, (), ['0']) for image in ('postgres', 'prometheus', 'python')),) * 2,
+        **_SCAN,
+    ),
+    Scenario('scan-dry', ('k*', True), **_SCAN),
+    Scenario(
+        'scan-cancelled',
+        ('valkey',),
+        ({'status': 302, 'match': '/report', 'times': None, 'headers': {'Refresh-After': '1'}},),
+        cancel_after=20,
+        **_SCAN,
+    ),
+    Scenario('scan-unlisted', (), ({'status': 401, 'match': 'contents'},), **_SCAN),
 )
 
 
@@ -78,6 +110,8 @@ def arrange(server: Server, scenario: Scenario) -> None:
     """Have the stand-ins as a scenario wants them."""
     server.stand_ins.forget()
     server.stand_ins.faults.add([dict(fault) for fault in scenario.faults])
+    for body in scenario.issues:
+        server.stand_ins.github.issues.plant(REPOSITORY, body)
 
 
 async def served(server: Server, names: Collection[str]) -> dict[str, WorkflowHistory]:
@@ -97,7 +131,7 @@ async def served(server: Server, names: Collection[str]) -> dict[str, WorkflowHi
 
 
 async def histories(client: Client, scenario: Scenario) -> list[WorkflowHistory]:
-    """The histories of a scenario: of the rebuild, of its images, and of their locks."""
+    """The histories of a scenario: of the rebuild or scan, of its images, and of their locks."""
     lock = None
     if scenario.held:
         image = scenario.arguments[-1]
@@ -105,7 +139,7 @@ async def histories(client: Client, scenario: Scenario) -> list[WorkflowHistory]
             'ImageLock', args=[image, 'somebody'], id=f'image-lock/{image}', task_queue=development.QUEUE
         )
     handle = await client.start_workflow(
-        'RebuildForRelease', args=scenario.arguments, id=scenario.name, task_queue=development.QUEUE
+        scenario.workflow, args=scenario.arguments, id=scenario.name, task_queue=development.QUEUE
     )
     if lock:
         await asyncio.sleep(scenario.held)
@@ -162,6 +196,7 @@ def main() -> None:
         sys.exit(f'there is no scenario {min(names - known)}: take of {", ".join(sorted(known))}')
     with Server(StandIns(generator.make(SEED), TOKEN)) as server:
         os.environ.update({**development.environment(server.url, TOKEN), **development.channels(server.url)})
+        os.environ['OCI_FACTORY_ISSUES'] = REPOSITORY
         found = asyncio.run(served(server, names or known))
     if not names:
         shutil.rmtree(FOLDER, ignore_errors=True)

@@ -192,8 +192,12 @@ print(threading.active_count(), *sorted(found))
         'ImageLock',
         'RebuildForRelease',
         'RebuildImage',
+        'ScanImage',
+        'ScanImages',
+        'change_issue',
         'consume_events',
         'dispatch_rebuild',
+        'find_issue',
         'follow_run',
         'list_notifiers',
         'list_released',
@@ -202,6 +206,7 @@ print(threading.active_count(), *sorted(found))
         'read_releases',
         'resolve_channels',
         'retry_letter',
+        'scan_revision',
     ]
 
 

@@ -122,7 +122,7 @@ def test_an_end_without_a_beginning_is_told(mattermost: Server, monkeypatch: pyt
 
 
 def test_only_some_failures_are_told_one_by_one() -> None:
-    lines = notifiers.failures(Notice('24.04', 'Failed', failed={f'image-{number:02}': 'no' for number in range(25)}))
+    lines = notifiers.lines(Notice('24.04', 'Failed', failed={f'image-{number:02}': 'no' for number in range(25)}))
     assert lines[0] == 'image-00: no' and lines[-2:] == ['image-19: no', 'and 5 more']
 
 
@@ -138,6 +138,8 @@ def test_a_webhook(webhook: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         'status': 'Failed',
         'rebuilt': ['go', 'jre'],
         'failed': {'valkey': 'the run ended with failure: http://page', '': 'tired'},
+        'job': 'rebuild',
+        'news': {},
         'namespace': 'default',
         'workflow_id': 'test',
         'run_id': 'test-run',
@@ -173,6 +175,13 @@ def test_a_mail_at_the_end(mail: MailServer) -> None:
         'valkey: the run ended with failure: http://page',
         'Workflow test',
     ]
+
+
+def test_a_mail_of_a_scan(mail: MailServer) -> None:
+    run(activities.notify, 'mail', Notice('', 'Success', job='scan', news={'valkey': 'issue opened'}), '')
+    ((message, _, _),) = mail.received
+    assert message['Subject'] == '[OCI Factory] Vulnerability scan: Success'
+    assert message.get_content().splitlines() == ['Status: Success', 'valkey: issue opened', 'Workflow test']
 
 
 @pytest.mark.parametrize(

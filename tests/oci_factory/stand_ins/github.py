@@ -10,6 +10,7 @@ from typing import Any
 
 import generator
 
+from stand_ins.issues import Issues
 from stand_ins.wire import Answer, Request, refuse
 
 REPOSITORY = 'canonical/oci-factory'
@@ -29,6 +30,7 @@ class GitHub:
         self._world, self._token = world, token
         self._lock = threading.Lock()
         self._recorded: list[dict[str, Any]] = []
+        self.issues = Issues()
 
     def recorded(self) -> list[dict[str, Any]]:
         """The dispatches so far: `inputs`, `ref`, `headers` (without the token), `at`, `ended`."""
@@ -39,6 +41,7 @@ class GitHub:
         """Start anew."""
         with self._lock:
             self._recorded.clear()
+        self.issues.forget()
 
     def answer(self, request: Request, path: str) -> Answer:
         """Answer.
@@ -51,6 +54,9 @@ class GitHub:
             return refuse(401, 'Bad credentials')
         if path.startswith(f'repos/{REPOSITORY}/contents/oci'):
             return self._contents(request, path.removeprefix(f'repos/{REPOSITORY}/contents/oci').strip('/'))
+        parts = path.split('/')
+        if parts[0] == 'repos' and parts[3:4] == ['issues'] and len(parts) < 6:
+            return self.issues.answer(request, '/'.join(parts[1:3]), '/'.join(parts[4:]))
         if path == f'{_WORKFLOW}/dispatches' and request.method == 'POST':
             return self._dispatch(request)
         if path == f'{_WORKFLOW}/runs':

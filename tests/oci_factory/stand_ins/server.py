@@ -14,6 +14,7 @@ from stand_ins import stores
 from stand_ins.faults import Faults
 from stand_ins.github import GitHub
 from stand_ins.notified import Notified
+from stand_ins.scanner import Scanner
 from stand_ins.wire import Answer, Request, refuse
 
 
@@ -29,12 +30,13 @@ class StandIns:
         self.world = world
         self.github = GitHub(world, token)
         self.notified = Notified()
+        self.scanner = Scanner()
         self.faults = Faults()
 
     def forget(self) -> None:
         """Work properly, with nothing recorded."""
         self.faults.clear()
-        for one in (self.github, self.notified):
+        for one in (self.github, self.notified, self.scanner):
             one.forget()
 
     def answer(self, request: Request) -> Answer:
@@ -59,6 +61,8 @@ class StandIns:
             return stores.identity(request, path)
         if service == 'registry' and request.method == 'POST' and path == 'describeImageTags':
             return stores.registry(self.world, request)
+        if service == 'scanner':
+            return self.scanner.answer(request, path)
         if service == 'mattermost':
             return self.notified.mattermost(request, path)
         if service == 'hook' and request.method == 'POST':
@@ -73,9 +77,14 @@ class StandIns:
                 return Answer(200, self.github.recorded())
             case 'GET', '/_notified':
                 return Answer(200, self.notified.recorded())
+            case 'GET', '/_issues':
+                return Answer(200, self.github.issues.recorded())
+            case 'GET', '/_scanned':
+                return Answer(200, self.scanner.recorded())
             case 'DELETE', '/_recorded':
                 self.github.forget()
                 self.notified.forget()
+                self.scanner.forget()
             case 'POST', '/_faults':
                 self.faults.add(request.body)
             case 'DELETE', '/_faults':
@@ -126,7 +135,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: what was asked is at /_recorded."""
 
-    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815
 
 
 class Server:

@@ -38,6 +38,9 @@ class Request:
         body = self.body if isinstance(self.body, dict) else {}
         inputs = body.get('inputs')
         asked = inputs.get('oci-image-name', '') if isinstance(inputs, dict) else body.get('repositoryName', '')
+        artifact = body.get('artifact')
+        if isinstance(artifact, dict):
+            asked = artifact.get('repository', '').rpartition('/')[2]
         parts = self.path.split('/')
         if 'contents' in parts:
             asked = '/'.join(parts[parts.index('contents') + 2 :][:1])

@@ -130,7 +130,7 @@ def list_notifiers() -> list[str]:
 
 @activity.defn
 def notify(channel: str, notice: Notice, handle: str) -> str:
-    """Tell people, at the start of a rebuild and at its end.
+    """Tell people, at the start of a rebuild or scan and at its end.
 
     Args:
         channel: one of `list_notifiers`.

@@ -16,6 +16,9 @@ from oci_factory.model import Note
 RISKS = ('stable', 'candidate', 'beta', 'edge')
 """From the one that promises most."""
 
+ODD = 'odd-releases'
+"""The kind of the note on a file of which nothing can be read."""
+
 LATEST = 'latest'
 """The track whose risks are tags of their own."""
 
@@ -48,27 +51,34 @@ def read_tag(tag: str) -> Channel | int | None:
     return Channel(track, last) if last in RISKS else number(last)
 
 
-def released_revisions(releases: object) -> tuple[frozenset[int], tuple[Note, ...]]:
-    """The revisions that the channels of an image lead to.
+def released_channels(releases: object) -> tuple[dict[Channel, int], tuple[Note, ...]]:
+    """The channels of an image that lead to a revision.
 
     Args:
         releases: a parsed `_releases.json`, whatever it holds.
 
     Returns:
-        The revisions, and what is odd about the others.
+        Channel to revision, and what is odd about the other channels.
     """
     if not isinstance(releases, Mapping):
-        return frozenset(), (Note('odd-releases', '_releases.json', '_releases.json is no JSON object.'),)
-    revisions, notes = set(), []
+        return {}, (Note(ODD, '_releases.json', '_releases.json is no JSON object.'),)
+    found: dict[Channel, int] = {}
+    notes: list[Note] = []
     for channel in _channels(releases, notes):
         end = _follow(releases, channel)
         if isinstance(end, Note):
             notes.append(end)
         else:
-            revisions.add(end)
-    if not revisions and not notes:
+            found[channel] = end
+    if not found and not notes:
         notes.append(Note('nothing-released', '_releases.json', 'No channel leads to a revision.'))
-    return frozenset(revisions), tuple(notes)
+    return found, tuple(notes)
+
+
+def released_revisions(releases: object) -> tuple[frozenset[int], tuple[Note, ...]]:
+    """The revisions that the channels of an image lead to, and what is odd about the others: `released_channels`."""
+    found, notes = released_channels(releases)
+    return frozenset(found.values()), notes
 
 
 def end_of_life(track: str, releases: Mapping[str, object], now: datetime.datetime) -> str | Note:

@@ -1,4 +1,4 @@
-"""Tells people by mail, once, at the end of a rebuild: mails cannot be changed, and two would be one too many."""
+"""Tells people by mail, once, at the end of a rebuild or scan: mails cannot be changed, and two are one too many."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from oci_factory import notifiers, web
 from oci_factory.model import Notice
-from oci_factory.settings import WEB_INTERFACE
+from oci_factory.settings import WEB_INTERFACE, wrong
 
 VARIABLES = ('OCI_FACTORY_SMTP_HOST', 'OCI_FACTORY_SMTP_FROM', 'OCI_FACTORY_SMTP_TO')
 
@@ -53,10 +53,11 @@ class Mail:
             return ''
         message = EmailMessage()
         try:
-            message['Subject'] = f'[OCI Factory] Rebuild for Ubuntu {notice.release}: {notice.status}'
+            work = f'Rebuild for Ubuntu {notice.release}' if notice.job == 'rebuild' else 'Vulnerability scan'
+            message['Subject'] = f'[OCI Factory] {work}: {notice.status}'
             message['From'], message['To'] = self._sender, ', '.join(self._receivers)
         except ValueError:
-            raise notifiers.wrong('OCI_FACTORY_SMTP_FROM or OCI_FACTORY_SMTP_TO is no address: change it') from None
+            raise wrong('OCI_FACTORY_SMTP_FROM or OCI_FACTORY_SMTP_TO is no address: change it') from None
         # The same at each attempt, so that readers show a mail that came twice once.
         message['Message-ID'] = f'<{origin.run}.{notice.status.lower()}@oci-factory.invalid>'
         message.set_content('\n'.join(self._lines(notice, origin)) + '\n')
@@ -65,10 +66,8 @@ class Mail:
         return ''
 
     def _lines(self, notice: Notice, origin: notifiers.Origin) -> list[str]:
-        lines = [f'Release: {notice.release}', f'Status: {notice.status}']
-        if notice.rebuilt:
-            lines.append(f'Rebuilt: {", ".join(notice.rebuilt)}')
-        return [*lines, *notifiers.failures(notice), origin.link(self._web) or f'Workflow {origin.workflow}']
+        lines = [f'{name}: {value}' for name, value in notifiers.facts(notice)]
+        return [*lines, *notifiers.lines(notice), origin.link(self._web) or f'Workflow {origin.workflow}']
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
@@ -101,15 +100,15 @@ def load(environ: Mapping[str, str]) -> Mail:
     place, sender, receivers = notifiers.required(environ, *VARIABLES)
     security = environ.get('OCI_FACTORY_SMTP_SECURITY', '').strip() or 'starttls'
     if security not in _PORTS:
-        raise notifiers.wrong('OCI_FACTORY_SMTP_SECURITY is neither starttls nor tls nor none: change it')
+        raise wrong('OCI_FACTORY_SMTP_SECURITY is neither starttls nor tls nor none: change it')
     host, colon, port = place.partition(':')
     if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise notifiers.wrong('OCI_FACTORY_SMTP_HOST is neither HOST nor HOST:PORT: change it')
+        raise wrong('OCI_FACTORY_SMTP_HOST is neither HOST nor HOST:PORT: change it')
     credentials = None
     if environ.get('OCI_FACTORY_SMTP_USER', '').strip():
         user, password = notifiers.required(environ, 'OCI_FACTORY_SMTP_USER', 'OCI_FACTORY_SMTP_PASSWORD')
         if security == 'none':
-            raise notifiers.wrong('OCI_FACTORY_SMTP_SECURITY is none, and would show the password: use starttls or tls')
+            raise wrong('OCI_FACTORY_SMTP_SECURITY is none, and would show the password: use starttls or tls')
         credentials = (user, password)
     return Mail(
         host,

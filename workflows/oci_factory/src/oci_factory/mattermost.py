@@ -1,4 +1,4 @@
-"""Tells people in a Mattermost channel: one post for each rebuild, grey at first, green or red at its end."""
+"""Tells people in a Mattermost channel: one post for each rebuild or scan, grey at first, green or red at its end."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 
 from oci_factory import notifiers
 from oci_factory.model import Notice
-from oci_factory.settings import WEB_INTERFACE, is_token, is_url
+from oci_factory.settings import WEB_INTERFACE, is_token, is_url, wrong
 from oci_factory.web import Web, content
 
 VARIABLES = ('MATTERMOST_SERVER', 'MATTERMOST_TOKEN', 'MATTERMOST_CHANNEL_ID')
 """Under the names that the OCI Factory's engine has had for them."""
 
-TITLE = '[OCI Factory Temporal Workflow]: RebuildForRelease: Rebuild rocks'
+TITLES = {
+    'rebuild': '[OCI Factory Temporal Workflow]: RebuildForRelease: Rebuild rocks',
+    'scan': '[OCI Factory Temporal Workflow]: ScanImages: Scan rocks for vulnerabilities',
+}
 COLORS = {'Triggered': '#B0B0B0', 'Success': '#33CC33', 'Failed': '#CC0000', 'Cancelled': '#CC0000'}
 
 _ADVICE = {
@@ -40,7 +43,7 @@ class Mattermost:
     def tell(self, notice: Notice, origin: notifiers.Origin, handle: str, /) -> str:
         """Post, or change the post; see `notifiers.Notifier`."""
         text = self._text(notice, origin)
-        attachment = {'fallback': text, 'title': TITLE, 'text': text, 'color': COLORS[notice.status]}
+        attachment = {'fallback': text, 'title': TITLES[notice.job], 'text': text, 'color': COLORS[notice.status]}
         with Web(self._token, timeout=notifiers.TIMEOUT) as web:
             if not handle:
                 # By the last one the server knows an attempt whose answer was lost.
@@ -57,10 +60,8 @@ class Mattermost:
             return handle
 
     def _text(self, notice: Notice, origin: notifiers.Origin) -> str:
-        lines = [f'**Release:** {notice.release}', f'**Status:** {notice.status}']
-        if notice.rebuilt:
-            lines.append(f'**Rebuilt:** {", ".join(notice.rebuilt)}')
-        lines += [f'* {line}' for line in notifiers.failures(notice)]
+        lines = [f'**{name}:** {value}' for name, value in notifiers.facts(notice)]
+        lines += [f'* {line}' for line in notifiers.lines(notice)]
         link = origin.link(self._web)
         lines.append(f'[More details]({link})' if link else f'Workflow {origin.workflow}')
         return '\n'.join(lines)
@@ -74,7 +75,7 @@ def load(environ: Mapping[str, str]) -> Mattermost:
     """
     server, token, channel = notifiers.required(environ, *VARIABLES)
     if not is_url(server):
-        raise notifiers.wrong('MATTERMOST_SERVER is no http(s) URL: change it')
+        raise wrong('MATTERMOST_SERVER is no http(s) URL: change it')
     if not is_token(token):
-        raise notifiers.wrong('MATTERMOST_TOKEN has characters that no token has: change it')
+        raise wrong('MATTERMOST_TOKEN has characters that no token has: change it')
     return Mattermost(server, token, channel, environ.get(WEB_INTERFACE, '').strip())

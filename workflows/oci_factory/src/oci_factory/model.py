@@ -112,19 +112,23 @@ class ImageReport:
 
 @dataclasses.dataclass(frozen=True)
 class Notice:
-    """What people are told of a rebuild.
+    """What people are told of a rebuild, or of a scan.
 
     Attributes:
-        release: the Ubuntu release, or `*`.
+        release: the Ubuntu release, or `*`; empty for a scan.
         status: `Triggered`, `Success`, `Failed` or `Cancelled`.
         rebuilt: names of the images whose rebuild has succeeded.
-        failed: image to why it was not rebuilt; empty string for the rebuild as a whole.
+        failed: image to why it was not rebuilt or scanned; empty string for the work as a whole.
+        job: `rebuild` or `scan`.
+        news: image to what was done about its issue; of a scan.
     """
 
     release: str
     status: str
     rebuilt: tuple[str, ...] = ()
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    job: str = 'rebuild'
+    news: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tells people of a rebuild from within its workflow: beside the work, and whatever becomes of it."""
+"""Tells people of a rebuild or a scan from within its workflow: beside the work, and whatever becomes of it."""
 
 from __future__ import annotations
 

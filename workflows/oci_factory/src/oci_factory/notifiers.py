@@ -11,12 +11,13 @@ import httpx
 from temporalio.exceptions import ApplicationError
 
 from oci_factory.model import Notice
+from oci_factory.settings import wrong
 
 TIMEOUT = httpx.Timeout(5)
 """Seconds for each step of a request; several fit into an attempt."""
 
 LISTED = 20
-"""Failed images that are told one by one; the result of the workflow has all."""
+"""Failed images, and those with news, that are told one by one; the result of the workflow has all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,13 +106,19 @@ def required(environ: Mapping[str, str], *names: str) -> list[str]:
     return values
 
 
-def wrong(sentence: str) -> ApplicationError:
-    """A failure by what an operator has set."""
-    return ApplicationError(sentence, type='WrongSetting', non_retryable=True)
+def facts(notice: Notice) -> list[tuple[str, str]]:
+    """What a notice begins with; name and value."""
+    found = [('Release', notice.release)] if notice.release else []
+    found.append(('Status', notice.status))
+    return [*found, *([('Rebuilt', ', '.join(notice.rebuilt))] if notice.rebuilt else [])]
 
 
-def failures(notice: Notice) -> list[str]:
-    """A line for each failed image, up to a number."""
-    lines = [f'{image}: {why}' if image else why for image, why in sorted(notice.failed.items())]
-    more = len(lines) - LISTED
-    return [*lines[:LISTED], *([f'and {more} more'] if more > 0 else [])]
+def lines(notice: Notice) -> list[str]:
+    """A line for each image that failed, and for each one with news; up to a number of either."""
+    return [*_some(notice.failed), *_some(notice.news)]
+
+
+def _some(told: Mapping[str, str]) -> list[str]:
+    found = [f'{image}: {what}' if image else what for image, what in sorted(told.items())]
+    more = len(found) - LISTED
+    return [*found[:LISTED], *([f'and {more} more'] if more > 0 else [])]

@@ -37,6 +37,14 @@ FOLLOW: dict[str, Any] = {
     ),
 }
 
+# A scan takes minutes; one that has no end is given up. Attempts as for reading: half an hour's outage is outlived.
+SCAN: dict[str, Any] = {
+    'start_to_close_timeout': timedelta(hours=1),
+    'heartbeat_timeout': timedelta(minutes=1),
+    'schedule_to_close_timeout': timedelta(hours=3),
+    'retry_policy': READ['retry_policy'],
+}
+
 # Nobody waits for a notifier: it is told again soon, or not at all.
 NOTIFY: dict[str, Any] = {
     'start_to_close_timeout': timedelta(seconds=15),

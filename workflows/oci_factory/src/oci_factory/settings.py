@@ -14,6 +14,7 @@ WEB_INTERFACE = 'OCI_FACTORY_TEMPORAL_WEB'
 _REPOSITORY = 'canonical/oci-factory'
 _CONTAINER = 'oci-factory'
 _TOKEN = re.compile(r'[\x21-\x7e]+')
+_OWNER_NAME = re.compile(r'[\w.-]+/[\w.-]+', re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +48,12 @@ class Keystone:
         if not url:
             return None
         if not is_url(url) or '@' in url.split('/')[2]:
-            raise _wrong('OS_AUTH_URL is no http(s) URL, or has a password in it: change it')
+            raise wrong('OS_AUTH_URL is no http(s) URL, or has a password in it: change it')
         values = []
         for name in ('OS_USERNAME', 'OS_PASSWORD', 'OS_PROJECT_NAME'):
             values.append(environ.get(name, '').strip())
             if not values[-1]:
-                raise _wrong(f'{name} is not set, but OS_AUTH_URL is: give it to the worker')
+                raise wrong(f'{name} is not set, but OS_AUTH_URL is: give it to the worker')
         domains = [environ.get(f'OS_{kind}_DOMAIN_NAME', '').strip() or 'Default' for kind in ('USER', 'PROJECT')]
         return cls(url, *values, *domains)
 
@@ -68,6 +69,8 @@ class Settings:
         registry: `OCI_FACTORY_REGISTRY`: base URL of the registry's gallery.
         github: `OCI_FACTORY_GITHUB`: base URL of GitHub's API.
         repository: `OCI_FACTORY_REPOSITORY`: OWNER/NAME of the OCI Factory.
+        issues: `OCI_FACTORY_ISSUES`: OWNER/NAME of the repository with all issues on vulnerabilities; without it, each
+            image has its issue where its source is.
         token: `GITHUB_TOKEN`; may read the repository and run its workflows.
         keystone: as whom to ask for the builds; None if they are public.
     """
@@ -79,6 +82,7 @@ class Settings:
     repository: str
     token: str = dataclasses.field(repr=False)
     keystone: Keystone | None = None
+    issues: str = ''
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:
@@ -93,16 +97,16 @@ class Settings:
             if field == 'builds' and not values[field] and environ.get('OS_STORAGE_URL', '').strip():
                 values[field] = f'{environ["OS_STORAGE_URL"].strip().rstrip("/")}/{_CONTAINER}'
             if not values[field]:
-                raise _wrong(f'{name} is not set: give it to the worker')
+                raise wrong(f'{name} is not set: give it to the worker')
         for field in ('registry', 'github'):
             if not is_url(values[field]):
-                raise _wrong(f'{_VARIABLES[field]} is no http(s) URL: change it')
+                raise wrong(f'{_VARIABLES[field]} is no http(s) URL: change it')
         for field in _PLACES:
             if is_url(values[field]) and '@' in values[field].split('/')[2]:
-                raise _wrong(f'{_VARIABLES[field]} has a password in it, which logs would show: leave it out')
+                raise wrong(f'{_VARIABLES[field]} has a password in it, which logs would show: leave it out')
         # Tested here since HTTP libraries quote in their errors the headers that they refuse.
         if not is_token(values['token']):
-            raise _wrong('GITHUB_TOKEN has characters that no token has: change it')
+            raise wrong('GITHUB_TOKEN has characters that no token has: change it')
         for field in _PLACES:
             # Paths are appended to them. A lone slash is a directory.
             values[field] = values[field].rstrip('/') or '/'
@@ -110,6 +114,7 @@ class Settings:
             **values,
             repository=environ.get('OCI_FACTORY_REPOSITORY', '').strip() or _REPOSITORY,
             keystone=Keystone.load(environ),
+            issues=_issues(environ),
         )
 
 
@@ -133,5 +138,13 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
-def _wrong(sentence: str) -> ApplicationError:
+def _issues(environ: Mapping[str, str]) -> str:
+    issues = environ.get('OCI_FACTORY_ISSUES', '').strip()
+    if issues and not _OWNER_NAME.fullmatch(issues):
+        raise wrong('OCI_FACTORY_ISSUES is not OWNER/NAME of a repository: change it')
+    return issues
+
+
+def wrong(sentence: str) -> ApplicationError:
+    """A failure by what an operator has set."""
     return ApplicationError(sentence, type='WrongSetting', non_retryable=True)

@@ -8,7 +8,7 @@ import functools
 import re
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import httpx
@@ -39,10 +39,18 @@ class Web:
         token: sent as a bearer token; never part of an error.
         timeout: of each request.
         secret_path: whether the URLs' paths are secrets, as those of webhooks are; errors then name the host only.
+        secrets: what else may be part of no error, should the service quote it.
     """
 
-    def __init__(self, token: str = '', *, timeout: httpx.Timeout = TIMEOUT, secret_path: bool = False) -> None:
-        self._token, self._secret_path = token, secret_path
+    def __init__(
+        self,
+        token: str = '',
+        *,
+        timeout: httpx.Timeout = TIMEOUT,
+        secret_path: bool = False,
+        secrets: Collection[str] = (),
+    ) -> None:
+        self._secrets, self._secret_path = [one for one in (token, *secrets) if one], secret_path
         headers = {'Authorization': f'Bearer {token}'} if token else {}
         self._client = httpx.Client(timeout=timeout, headers=headers, verify=authorities())
 
@@ -56,25 +64,29 @@ class Web:
         """`request` with GET."""
         return self.request('GET', url, advice, **options)
 
-    def request(self, method: str, url: str, advice: Mapping[int, str], **options: Any) -> httpx.Response:
+    def request(
+        self, method: str, url: str, advice: Mapping[int, str], *, accepted: Collection[int] = (), **options: Any
+    ) -> httpx.Response:
         """Ask and get a successful answer.
 
         Args:
             method: of HTTP.
             url: to ask.
             advice: what to do about an answer that will not change by itself, by status.
+            accepted: statuses of other answers that the caller makes something of.
             options: `params`, `headers` and `json`, as httpx takes them.
 
         Raises:
             ApplicationError: retried at once (connection, 5xx), retried when the service wants (rate limits), or
                 not retried (every other answer).
         """
-        return self._checked(self._send(method, url, options), advice)
+        response = self._send(method, url, options)
+        return response if response.status_code in accepted else self._checked(response, advice)
 
     def find(self, url: str, advice: Mapping[int, str], **options: Any) -> httpx.Response | None:
         """`get`, with None for what does not exist (404)."""
-        response = self._send('GET', url, options)
-        return None if response.status_code == 404 else self._checked(response, advice)
+        response = self.get(url, advice, accepted=(404,), **options)
+        return None if response.status_code == 404 else response
 
     def _send(self, method: str, url: str, options: Mapping[str, Any]) -> httpx.Response:
         try:
@@ -91,7 +103,7 @@ class Web:
         if response.is_success:
             return response
         raise refused(
-            f'{self._where(response.request)}: {response.status_code}{self._said(response)}',
+            f'{self._where(response.request)}: {response.status_code}{self.said(response)}',
             response.status_code,
             response.headers,
             response.text,
@@ -102,17 +114,19 @@ class Web:
         path = '' if self._secret_path else request.url.path
         return f'{request.method} {request.url.host}{path}'
 
-    def _said(self, response: httpx.Response) -> str:
-        """The service's own words, short and without the token."""
+    def said(self, response: httpx.Response) -> str:
+        """The service's own words, short and without the secrets."""
         try:
             body = response.json()
         except ValueError:
             return ''
-        message = body.get('message') if isinstance(body, dict) else None
+        # Scanners have it a level deeper.
+        error = body.get('error', body) if isinstance(body, dict) else None
+        message = error.get('message') if isinstance(error, dict) else None
         if not isinstance(message, str) or not message:
             return ''
-        if self._token:
-            message = message.replace(self._token, '***')
+        for secret in self._secrets:
+            message = message.replace(secret, '***')
         return f' ({message[:200]})'
 
 
@@ -158,13 +172,14 @@ def _delay(status: int, headers: Mapping[str, str], text: str) -> int | None:
     """Seconds for which a rate limit asks to stay away; None if the answer is none.
 
     GitHub answers 403 or 429, with Retry-After, or with no requests remaining and the time of the next ones. It sends
-    that time with every answer, a refusal for lack of rights included. Swift answers 429 or 498.
+    that time with every answer, a refusal for lack of rights included. Swift answers 429 or 498. A service that is down
+    for a while answers 503, and may say for how long.
     """
-    if status not in (403, 429, 498):
-        return None
-    after = _seconds(headers.get('retry-after', ''))
+    after = seconds(headers.get('retry-after', '')) if status in (403, 429, 498, 503) else None
     if after is not None:
         return max(1, after)
+    if status not in (403, 429, 498):
+        return None
     reset = headers.get('x-ratelimit-reset', '')
     if headers.get('x-ratelimit-remaining', '0') == '0' and reset.isdigit():
         return max(1, int(reset) - int(time.time()) + 1)
@@ -175,8 +190,8 @@ def _delay(status: int, headers: Mapping[str, str], text: str) -> int | None:
     return None
 
 
-def _seconds(after: str) -> int | None:
-    """Retry-After: seconds, or a date."""
+def seconds(after: str) -> int | None:
+    """Of the header Retry-After, which has them or a date; None if it has neither."""
     if after.isascii() and after.isdigit():
         return int(after)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from oci_factory import notifiers
 from oci_factory.model import Notice
-from oci_factory.settings import WEB_INTERFACE, is_url
+from oci_factory.settings import WEB_INTERFACE, is_url, wrong
 from oci_factory.web import Web
 
 VARIABLES = ('OCI_FACTORY_WEBHOOK_URL',)
@@ -57,6 +57,6 @@ def load(environ: Mapping[str, str]) -> Webhook:
     """
     (url,) = notifiers.required(environ, *VARIABLES)
     if not is_url(url):
-        raise notifiers.wrong('OCI_FACTORY_WEBHOOK_URL is no http(s) URL: change it')
+        raise wrong('OCI_FACTORY_WEBHOOK_URL is no http(s) URL: change it')
     secret = environ.get('OCI_FACTORY_WEBHOOK_SECRET', '').strip()
     return Webhook(url, secret, environ.get(WEB_INTERFACE, '').strip())
