@@ -9,6 +9,8 @@ import datetime
 import json
 import pathlib
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
@@ -31,6 +33,25 @@ from lab.kafka import Eventbus
 pytestmark = pytest.mark.lab
 T = TypeVar('T')
 QUEUE = 'oci-factory'
+
+
+_TAKER = """
+import asyncio, json, sys
+from temporal_events.kafka import Kafka, Settings
+from temporal_events.model import Consumption
+
+async def main():
+    address, password, ca, topic = json.loads(sys.stdin.readline())
+    source = Kafka(Settings(address, username='rocks', password=password, ca=ca), Consumption((topic,), 'g'))
+    while not await source.take():
+        pass
+    print('taken', flush=True)
+    while True:
+        await source.take()
+
+asyncio.run(main())
+"""
+"""A consumer in a process of its own, which says when it has its share."""
 
 
 @workflow.defn(name='RebuildForRelease')
@@ -301,6 +322,28 @@ def test_a_broker_that_dies_loses_and_doubles_nothing(bus: Bus, topic: str) -> N
             await end(handle)
 
     run(main())
+
+
+def test_a_consumer_that_is_killed_is_missed_within_seconds(bus: Bus, topic: str) -> None:
+    bus.send(topic, [b'%d' % one for one in range(40)])
+    told = json.dumps([bus.parts.broker.address, bus.parts.password, bus.parts.ca, topic])
+    process = subprocess.Popen([sys.executable, '-c', _TAKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdin and process.stdout
+        process.stdin.write(f'{told}\n')
+        process.stdin.flush()
+        assert process.stdout.readline() == 'taken\n'
+        process.kill()
+
+    async def main() -> float:
+        began = time.monotonic()
+        source = Kafka(bus.brokers(), Consumption((topic,), 'g'))
+        while not await source.take():
+            pass
+        await source.close()
+        return time.monotonic() - began
+
+    assert run(main()) < 20
 
 
 def test_a_drained_worker_hands_over_within_seconds(bus: Bus, topic: str) -> None:
