@@ -12,7 +12,7 @@ from lab.settings import NODE_IP
 
 # The producer is the tests'.
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'tests/events'))
-from bus import Bus, event
+from bus import Bus, dotenv, event
 
 TOPIC, GROUP = 'test.rocks.release.oci', 'oci-factory'
 
@@ -45,7 +45,7 @@ class Events:
 
     def environment(self) -> list[str]:
         """Lines of a dotenv file, with which a worker finds it."""
-        return [f'{name}="{_escaped(value)}"' for name, value in self._bus.environment().items()]
+        return dotenv(self._bus.environment())
 
     def publish(self, series: str) -> str:
         """Say that a base image of an Ubuntu series has been published.
@@ -56,7 +56,3 @@ class Events:
         identifier = str(uuid.uuid4())
         self._bus.send(TOPIC, [self._bus.encode(self._schema, event(identifier, series=series))])
         return identifier
-
-
-def _escaped(value: str) -> str:
-    return value.strip().replace('\n', '\\n')

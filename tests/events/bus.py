@@ -30,6 +30,11 @@ def event(identifier: str, **changes: Any) -> dict[str, Any]:
     return {**EXAMPLE, 'message_id': identifier, 'series': 'noble', **changes}
 
 
+def dotenv(variables: Mapping[str, str]) -> list[str]:
+    """Lines of a dotenv file."""
+    return [f'{name}="{value.strip()}"'.replace('\n', '\\n') for name, value in variables.items()]
+
+
 def _schema(name: str) -> Any:
     return json.loads((_DATA / f'bo.schema.avro.{name}.avsc').read_text())
 
