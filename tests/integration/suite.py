@@ -131,7 +131,9 @@ def deploy_worker(juju: jubilant.Juju, app: str, *, workflows: pathlib.Path, env
     juju.deploy(charm(WORKER), app, resources=resources, config={'queue': queue})
 
 
-def wait_active(juju: jubilant.Juju, *apps: str, timeout: float = 300, may_fail: bool = False) -> jubilant.Status:
+def wait_active(
+    juju: jubilant.Juju, *apps: str, timeout: float = 300, may_fail: bool = False, steady: float = 0
+) -> jubilant.Status:
     """Wait until applications are active and nothing is under way.
 
     Args:
@@ -139,14 +141,16 @@ def wait_active(juju: jubilant.Juju, *apps: str, timeout: float = 300, may_fail:
         apps: all of the model if none is named.
         timeout: seconds.
         may_fail: whether a hook may have failed meanwhile, so that Juju runs it again: one that was cut off has.
+        steady: seconds for which it has to be so; a unit seems to be idle between two hooks, too.
     """
+    pause = 0.5
     try:
         return juju.wait(
             lambda status: jubilant.all_active(status, *apps) and jubilant.all_agents_idle(status, *apps),
             error=None if may_fail else lambda status: jubilant.any_error(status, *apps),
             timeout=timeout,
-            successes=1,
-            delay=0.5,
+            successes=1 + round(steady / pause),
+            delay=pause,
         )
     except (TimeoutError, jubilant.WaitError) as error:
         # jubilant's own message is the whole status as Python, hundreds of lines long, and no log.

@@ -23,6 +23,8 @@ import suite
 
 _PATIENCE = 3600.0
 """Seconds: Juju restarts an agent after a failed hook for a notice, and waits longer each time, up to a minute."""
+_STEADY = 30.0
+"""Seconds for which all must be active; after a few kills in hooks for notices, the next one is that far away."""
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3 * _PATIENCE)]
 
 # Of one length: the names of databases are cut off where they are too long.
@@ -99,7 +101,7 @@ def undisturbed(juju: jubilant.Juju) -> dict:
     image = suite.images()['postgresql-image']
     juju.deploy(suite.charm(suite.POSTGRESQL), trust=True, resources={'postgresql-image': image})
     _deploy(juju, CALM, CALM_TOOLS, {name: suite.charm(name) for name in (suite.SERVER, suite.ADMIN)})
-    suite.wait_active(juju, timeout=_PATIENCE)
+    suite.wait_active(juju, timeout=_PATIENCE, steady=_STEADY)
     looked = _look(juju, CALM, CALM_TOOLS)
     juju.remove_application(CALM, CALM_TOOLS)
     return looked
@@ -117,7 +119,8 @@ def _deploy(juju: jubilant.Juju, server: str, tools: str, charms: dict[str, path
 
 def _through(juju: jubilant.Juju) -> None:
     """Wait until all hooks have gone through and all is active."""
-    suite.wait_active(juju, STRUCK, STRUCK_TOOLS, suite.POSTGRESQL, may_fail=True, timeout=_PATIENCE)
+    apps = (STRUCK, STRUCK_TOOLS, suite.POSTGRESQL)
+    suite.wait_active(juju, *apps, may_fail=True, timeout=_PATIENCE, steady=_STEADY)
 
 
 def _look(juju: jubilant.Juju, server: str, tools: str) -> dict:
