@@ -41,6 +41,12 @@ async def status(temporal: Temporal, wanted: WorkflowExecutionStatus) -> None:
         await asyncio.sleep(0.2)
 
 
+async def dispatched(environment: Server) -> None:
+    """Wait until a rebuild has got to where it has the lock."""
+    while not dispatches(environment):
+        await asyncio.sleep(0.1)
+
+
 def test_a_rebuild_waits_for_who_has_the_image(temporal: Temporal, environment: Server) -> None:
     lock = temporal.wait(hold(temporal))
     handle = temporal.start('24.04', 'valkey')
@@ -71,12 +77,13 @@ def test_nobody_takes_the_image_from_a_rebuild(temporal: Temporal, environment: 
     report = temporal.wait(handle.result())
     assert report.images[0].error
     temporal.wait(temporal.wait(hold(temporal)).cancel())
+    temporal.wait(status(temporal, WorkflowExecutionStatus.COMPLETED), 30)
 
 
 def test_the_lock_of_a_cancelled_rebuild_ends(temporal: Temporal, environment: Server) -> None:
     fail(environment, 200, match='/runs/1', body=GOING, times=None)
     handle = temporal.start('24.04', 'valkey')
-    temporal.wait(status(temporal, WorkflowExecutionStatus.RUNNING), 30)
+    temporal.wait(dispatched(environment), 30)
     temporal.wait(handle.cancel())
     with pytest.raises(WorkflowFailureError):
         temporal.wait(handle.result())
