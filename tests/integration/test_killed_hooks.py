@@ -134,7 +134,8 @@ def _look(juju: jubilant.Juju, server: str, tools: str) -> dict:
             'relations': sorted(
                 [
                     relation['endpoint'],
-                    relation.get('application-data', {}),
+                    # The number of shards is told whenever the admin charm next looks at the database.
+                    {k: v for k, v in relation.get('application-data', {}).items() if (app, k) != (tools, 'shards')},
                     [data['data'] for data in relation.get('related-units', {}).values()],
                     relation.get('local-unit', {}).get('data', {}),
                 ]
