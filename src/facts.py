@@ -114,7 +114,8 @@ class Peers:
         shards = told.get('shards', '')
         others = sorted(relation.units, key=lambda unit: int(unit.name.rsplit('/', 1)[1]))
         asked = [model.unit, *others] if model.unit.is_leader() else [model.unit]
-        requests = {unit.name: relation.data[unit].get('restart', '') for unit in asked} if others else {}
+        # A unit's own one, too, when it is alone: what it asked for while it was not is to be taken back.
+        requests = {unit.name: relation.data[unit].get('restart', '') for unit in asked}
         return cls(
             1 + len(others),
             int(shards) if shards.isdigit() else None,

@@ -164,6 +164,12 @@ def test_given_several_units_when_a_restart_is_owed_then_a_follower_asks_and_goe
     assert second.unit_status == testing.ActiveStatus('restarts after the leader (log-level)')
 
 
+def test_given_a_request_of_a_unit_when_it_is_alone_then_it_takes_that_back(ctx, run):
+    state = world.among_peers(run(world.state()), told={}, mine='log-level', others={})
+
+    assert not world.only(run(state), 'peer').local_unit_data.get('restart')
+
+
 def test_given_its_turn_when_told_then_a_follower_restarts_and_gives_the_turn_back_when_it_serves(ctx, run, health):
     first = _changed(run(world.among_peers(world.state(leader=False), told={}, others={1: ''})))
     told = world.among_peers(first, told={'turn': 'temporal-k8s/0'}, mine='log-level', others={1: ''})
