@@ -1,8 +1,9 @@
 """A charm may die at any hook command of any hook: it is run again, and the end is what an undisturbed one would have.
 
 Both charms of the suite are deployed with another `dispatch` (killer/): it kills the charm's process at each hook
-command, and once more after the last, in every situation in which it has not been killed yet. Juju would wait longer
-and longer before it tries again: `juju resolved` makes it try at once.
+command, and once more after the last, in every situation in which it has not been killed yet; hooks for notices at
+commands that tell Juju something. Juju would wait longer and longer before it tries again: `juju resolved` makes it try
+at once, but for notices.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pytest
 import suite
 
 _PATIENCE = 3600.0
-"""Seconds: Juju restarts an agent after a failed hook for a notice, and waits longer each time, up to a minute."""
+"""Seconds: Juju restarts an agent after a failed hook for a notice, and waits longer each time, up to two minutes."""
 _STEADY = 30.0
 """Seconds for which all must be active; after a few kills in hooks for notices, the next one is that far away."""
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3 * _PATIENCE)]

@@ -13,9 +13,9 @@ from lab import processes, settings
 DEVICES = (settings.NODE_DEVICE, settings.POD_BRIDGE)
 
 
-def run(*argv: str, check: bool = True, seconds: float = 120) -> str:
-    """Standard output of a program."""
-    result = subprocess.run(argv, capture_output=True, text=True, timeout=seconds)
+def run(*argv: str, check: bool = True) -> str:
+    """Standard output of a program, which must be done in two minutes."""
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0 or not check, result.stderr
     return result.stdout
 

@@ -10,12 +10,13 @@ import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from temporalio import workflow
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -24,6 +25,10 @@ from loader.health import State
 from loader.standing import Consumer, Schedule, Standing
 
 pytestmark = pytest.mark.lab
+
+_T = TypeVar('_T')
+_LATE = (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED)
+"""What the SDK makes of an answer that has not come within the limit of a call."""
 
 A, B = Consumer('a', 'g'), Consumer('b', 'g')
 HOURLY = Schedule('hourly', 'Report', ('*', 1), 'q', 'skip', 3600)
@@ -97,6 +102,17 @@ async def _until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) 
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.2)
+
+
+async def _answered(ask: Callable[[], Awaitable[_T]]) -> _T:
+    """What the server answers: on a busy machine not always in time, and then it is asked again, as the keeper does."""
+    for _ in range(10):
+        try:
+            return await ask()
+        except RPCError as error:
+            if error.status not in _LATE:
+                raise
+    return await ask()
 
 
 async def _running(client: Client) -> list[str]:
@@ -205,17 +221,21 @@ def test_given_schedules_then_the_server_has_them_as_wanted_and_what_it_adds_is_
             kept = schedules.Keeper(client)
 
             async def keep(*wanted: Schedule) -> list[str]:
-                return [str(each) for each in await kept.keep(Standing(True, 'm/app', ('q',), (), wanted))]
+                standing = Standing(True, 'm/app', ('q',), (), wanted)
+                return [str(each) for each in await _answered(lambda: kept.keep(standing))]
 
             async def updated(name: str) -> object:
-                return (await client.get_schedule_handle(name).describe()).info.last_updated_at
+                return (await _answered(client.get_schedule_handle(name).describe)).info.last_updated_at
+
+            async def act(what: str) -> dict[str, str]:
+                return await _answered(lambda: schedules.act(client.get_schedule_handle('hourly'), what))
 
             assert await keep(HOURLY, WEEKLY) == []
             before = [await updated('hourly'), await updated('weekly')]
             assert await keep(HOURLY, WEEKLY) == []
             assert [await updated('hourly'), await updated('weekly')] == before
 
-            await client.get_schedule_handle('hourly').pause(note='by a person')
+            await _answered(lambda: client.get_schedule_handle('hourly').pause(note='by a person'))
             for change in ({'every': 7200}, {'offset': 60}, {'arguments': ('x', 2)}, {'overlap': 'buffer-one'}):
                 before = [await updated('hourly')]
                 changed = dataclasses.replace(HOURLY, **change)
@@ -224,17 +244,16 @@ def test_given_schedules_then_the_server_has_them_as_wanted_and_what_it_adds_is_
                 before = [await updated('hourly')]
                 assert await keep(changed, WEEKLY) == []
                 assert [await updated('hourly')] == before
-            assert (await schedules.act(client.get_schedule_handle('hourly'), 'show'))['paused'] == 'true'
+            assert (await act('show'))['paused'] == 'true'
 
             (said,) = await keep(HOURLY, dataclasses.replace(WEEKLY, cron=('nonsense',)))
             assert said.startswith('schedules: weekly: the server does not take it: ')
 
-            handle = client.get_schedule_handle('hourly')
-            assert (await schedules.act(handle, 'resume'))['paused'] == 'false'
-            await schedules.act(handle, 'trigger')
+            assert (await act('resume'))['paused'] == 'false'
+            await act('trigger')
 
             async def reported() -> bool:
-                last = (await schedules.act(handle, 'show'))['last']
+                last = (await act('show'))['last']
                 return bool(last) and await client.get_workflow_handle(last).result() == '*1'
 
             await _until(reported)
@@ -258,7 +277,7 @@ def test_given_code_that_ends_then_it_is_told_why(monkeypatch):
         ):
             kept = consumers.Keeper(client)
             begun = time.monotonic()
-            while not (found := await kept.keep(_wanted(A))):
+            while not (found := await _answered(lambda: kept.keep(_wanted(A)))):
                 assert time.monotonic() - begun < 20
                 await asyncio.sleep(0.1)
             assert [str(each) for each in found] == [
