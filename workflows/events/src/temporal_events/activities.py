@@ -55,13 +55,18 @@ async def run(source: Source, group: str, decide: Decide, stint: datetime.timede
     activity.heartbeat(progress)
     if activity.is_worker_shutdown():
         # No result: the server has the next worker go on without asking the workflow, whose history does not grow.
-        raise ApplicationError(
-            'the worker shuts down, another one goes on',
-            type='WorkerShutdown',
-            category=ApplicationErrorCategory.BENIGN,
-            next_retry_delay=_SOON,
-        )
+        raise shutting_down()
     return progress
+
+
+def shutting_down() -> ApplicationError:
+    """What an activity raises that is not done when its worker shuts down: another one goes on at once."""
+    return ApplicationError(
+        'the worker shuts down, another one goes on',
+        type='WorkerShutdown',
+        category=ApplicationErrorCategory.BENIGN,
+        next_retry_delay=_SOON,
+    )
 
 
 async def retry(letter: Letter, decide: Decide) -> Outcome:

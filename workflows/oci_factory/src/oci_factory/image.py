@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from oci_factory import activities, channels, failures, lock, options, plan, trigger
+    from oci_factory import activities, failures, lock, options, plan, reading, trigger
     from oci_factory.model import Dispatch, ImageOrder, ImagePlan, ImageReport
 
 SUCCESS = 'success'
@@ -77,13 +76,7 @@ class RebuildImage:
 
 async def _plan(image: str, release: str) -> ImagePlan:
     """Ask for no more than is needed: the registry only if something is to be rebuilt."""
-    releases = await workflow.execute_activity(activities.read_releases, image, **options.READ)
-    revisions, _ = channels.released_revisions(releases)
-    metadata: dict[str, Any] = {}
-    if revisions:
-        metadata = await workflow.execute_activity(
-            activities.read_build_metadata, args=[image, sorted(revisions)], **options.READ
-        )
+    releases, metadata = await reading.released(image)
     digests = plan.wanted_digests(releases, metadata, release)
     tags: dict[str, str] = {}
     if digests:

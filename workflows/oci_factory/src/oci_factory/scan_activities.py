@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 
+from temporal_events.activities import shutting_down
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from oci_factory import github_issues, issues, scan_plan, scanner
 from oci_factory.scan_model import Finding, Issue, IssueChange, Target, Tracker
@@ -19,8 +19,6 @@ TRIES = 3
 
 _BEAT = 10.0
 """Seconds between two heartbeats while a report is waited for."""
-
-_SOON = datetime.timedelta(milliseconds=100)
 
 
 @activity.defn
@@ -100,10 +98,5 @@ def _wait(seconds: int, *details: object) -> None:
         activity.heartbeat(*details)
         activity.wait_for_worker_shutdown_sync(min(left, _BEAT))
         if activity.is_worker_shutdown():
-            raise ApplicationError(
-                'the worker shuts down, another one goes on',
-                type='WorkerShutdown',
-                category=ApplicationErrorCategory.BENIGN,
-                next_retry_delay=_SOON,
-            )
+            raise shutting_down()
         left -= _BEAT

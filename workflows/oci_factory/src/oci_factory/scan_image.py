@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from oci_factory import activities, channels, failures, issues, lock, options, scan_activities, scan_plan
+    from oci_factory import failures, issues, lock, options, reading, scan_activities, scan_plan
     from oci_factory.model import Note
     from oci_factory.scan_model import (
         Finding,
@@ -78,13 +77,7 @@ class ScanImage:
 
 
 async def _plan(image: str) -> ScanPlan:
-    releases = await workflow.execute_activity(activities.read_releases, image, **options.READ)
-    revisions, _ = channels.released_revisions(releases)
-    metadata: dict[str, Any] = {}
-    if revisions:
-        metadata = await workflow.execute_activity(
-            activities.read_build_metadata, args=[image, sorted(revisions)], **options.READ
-        )
+    releases, metadata = await reading.released(image)
     return scan_plan.plan_scan(image, releases, metadata, workflow.now())
 
 
