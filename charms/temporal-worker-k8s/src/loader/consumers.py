@@ -14,7 +14,7 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from loader.owned import MEMO, TIMEOUT, Trouble, owner
+from loader.owned import MEMO, TIMEOUT, Trouble, marked, owner
 from loader.standing import CONSUMES, Consumer, Standing
 
 _ANEW = 60.0
@@ -101,7 +101,7 @@ class Keeper:
             id=one.id,
             task_queue=wanted.queues[0],
             id_conflict_policy=conflict,
-            memo={MEMO: wanted.owner},
+            memo={MEMO: marked(wanted.owner)},
             rpc_timeout=TIMEOUT,
         )
         self._started[one.id] = time.monotonic()

@@ -6,6 +6,9 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import DefaultPayloadConverter
+
 MEMO = 'temporal-worker-k8s'
 """The key of the memo that names the application."""
 
@@ -32,6 +35,11 @@ class Remembers(Protocol):
     async def memo(self) -> Mapping[str, Any]:
         """Its memo, decoded."""
         ...
+
+
+def marked(text: str) -> Payload:
+    """A text for a memo, as it is: encrypted, it would be lost with the key that is dropped after a rotation."""
+    return DefaultPayloadConverter().to_payload(text)
 
 
 async def owner(of: Remembers) -> str:

@@ -33,7 +33,7 @@ from temporalio.client import (
 from temporalio.client import Schedule as ServersSchedule
 from temporalio.service import RPCError, RPCStatusCode
 
-from loader.owned import MEMO, TIMEOUT, Trouble, owner
+from loader.owned import MEMO, TIMEOUT, Trouble, marked, owner
 from loader.standing import Schedule, Standing
 
 _LATE = datetime.timedelta(days=1)
@@ -59,7 +59,7 @@ def made(wanted: Schedule, state: ScheduleState) -> ServersSchedule:
             id=wanted.id,
             task_queue=wanted.queue,
             # The server does not give cron lines back as it was given them: this tells whether they have changed.
-            memo={MEMO: wanted.key},
+            memo={MEMO: marked(wanted.key)},
         ),
         spec=ScheduleSpec(
             intervals=intervals, cron_expressions=list(wanted.cron), time_zone_name=wanted.time_zone or None
@@ -114,7 +114,7 @@ class Keeper:
             # Somebody may be quicker; then the next look finds theirs.
             with contextlib.suppress(ScheduleAlreadyRunningError):
                 await self._client.create_schedule(
-                    one.id, made(one, ScheduleState()), memo={MEMO: application}, rpc_timeout=TIMEOUT
+                    one.id, made(one, ScheduleState()), memo={MEMO: marked(application)}, rpc_timeout=TIMEOUT
                 )
             return
         if await owner(there) != application:
@@ -136,16 +136,27 @@ class Keeper:
         return (
             isinstance(action, ScheduleActionStartWorkflow)
             and (action.workflow, action.id, action.task_queue) == (one.workflow, one.id, one.queue)
-            and await self._decoded(list(action.args)) == list(one.arguments)
-            and await self._decoded(list((action.memo or {}).values())) == [one.key]
+            and (action.memo or {}).get(MEMO) == marked(one.key)
+            and await self._readable(list(action.args), list(one.arguments))
             and there.policy == wanted.policy
             and (not one.every or _intervals(there.spec) == _intervals(wanted.spec))
         )
 
-    async def _decoded(self, values: list[Any]) -> list[Any]:
-        """What the server keeps, which may be encrypted: then it never looks the same twice."""
-        payloads = [value for value in values if isinstance(value, Payload)]
-        return await self._client.data_converter.decode(payloads)
+    async def _readable(self, there: list[Any], arguments: list[Any]) -> bool:
+        """Whether the server has these arguments, and encrypted as they would be now if at all.
+
+        Encrypted, they never look the same twice; with a former key they would be lost when that is dropped.
+        """
+        converter = self._client.data_converter
+        payloads = [each for each in there if isinstance(each, Payload)]
+        now = await converter.encode(arguments)
+        if [dict(each.metadata) for each in payloads] != [dict(each.metadata) for each in now]:
+            return False
+        try:
+            return await converter.decode(payloads) == arguments
+        except Exception:
+            # As with memos. AES-EAX does not tell which key it was.
+            return False
 
     async def _remove(self, wanted: Standing) -> None:
         """Remove what this application has made and does not want any more; workflows that it has started go on."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from google.protobuf.any_pb2 import Any as AnyMessage
-from temporalio.api.common.v1 import GrpcStatus, Memo, WorkflowExecution
+from temporalio.api.common.v1 import GrpcStatus, Memo, Payload, WorkflowExecution
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus, WorkflowIdConflictPolicy
 from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailure
 from temporalio.api.history.v1 import HistoryEvent
@@ -24,7 +24,7 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionResponse,
 )
 from temporalio.client import Client
-from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.service import ConnectConfig, RPCError, RPCStatusCode
 
 T = TypeVar('T')
@@ -61,7 +61,7 @@ class Service:
 
     def __init__(self) -> None:
         self.workflows: dict[str, DescribeWorkflowExecutionResponse] = {}
-        self.inputs: dict[str, Any] = {}
+        self.inputs: dict[str, list[Payload]] = {}
         self.failures: dict[str, str] = {}
         self.schedules: dict[str, Schedule] = {}
         self.memos: dict[str, Memo] = {}
@@ -88,7 +88,7 @@ class Service:
             self.calls.append(f'use {request.workflow_id}')
             return StartWorkflowExecutionResponse(run_id='there')
         self.calls.append(f'{"replace" if running else "start"} {request.workflow_id}')
-        self.inputs[request.workflow_id] = await DataConverter.default.decode(list(request.input.payloads))
+        self.inputs[request.workflow_id] = list(request.input.payloads)
         made = DescribeWorkflowExecutionResponse(
             workflow_execution_info=WorkflowExecutionInfo(
                 execution=WorkflowExecution(workflow_id=request.workflow_id, run_id='r'),
@@ -203,16 +203,16 @@ class _Connection:
         self.workflow_service, self.config = service, ConnectConfig(target_host='none', identity='test')
 
 
-def client(service: Service) -> Client:
-    """A client of the service."""
+def client(service: Service, codec: PayloadCodec | None = None) -> Client:
+    """A client of the service, which encrypts if there is a codec."""
     connection: Any = _Connection(service)
-    return Client(connection)
+    return Client(connection, data_converter=DataConverter(payload_codec=codec))
 
 
-def ask(service: Service, act: Callable[[Client], Awaitable[T]]) -> T:
+def ask(service: Service, act: Callable[[Client], Awaitable[T]], codec: PayloadCodec | None = None) -> T:
     """Call something with a client."""
 
     async def call() -> T:
-        return await act(client(service))
+        return await act(client(service, codec))
 
     return asyncio.run(call())

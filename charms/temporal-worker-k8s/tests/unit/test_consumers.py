@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
-from temporal_service import CANCELED, FAILED, RUNNING, TERMINATED, Service, client, refused
+from temporal_service import CANCELED, FAILED, RUNNING, TERMINATED, Service, ask, client, refused
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse, ListWorkflowExecutionsResponse
 from temporalio.service import RPCError, RPCStatusCode
 
 from loader import consumers
+from loader.codec import Codec
 from loader.standing import Consumer, Standing
 
 A, B = Consumer('a', 'g'), Consumer('b', 'g')
@@ -60,7 +64,8 @@ def test_given_topics_when_kept_then_each_has_one_workflow_as_agreed(service, ke
     assert keep(A, B) == []
 
     assert service.calls == [f'start {ID}', 'start consume-events/b/g']
-    assert service.inputs[ID] == [{'topics': ['a'], 'group': 'g'}]
+    (argument,) = service.inputs[ID]
+    assert json.loads(argument.data) == {'topics': ['a'], 'group': 'g'}
     there = service.workflows[ID].workflow_execution_info
     assert (there.type.name, there.task_queue) == ('ConsumeEvents', 'q')
 
@@ -128,6 +133,17 @@ def test_given_a_memo_that_cannot_be_read_then_the_workflow_is_somebody_elses(se
 
     assert keep() == []
     assert service.calls == [f'start {ID}']
+
+
+def test_given_a_key_that_has_replaced_another_then_what_runs_is_still_the_applications(service):
+    def keep(number: int, *wanted: Consumer) -> None:
+        codec = Codec([base64.b64encode(bytes([number]) * 32).decode()], 'aes-gcm')
+        ask(service, lambda client: consumers.Keeper(client).keep(Standing(True, 'm/app', ('q',), wanted)), codec)
+
+    keep(1, A)
+    keep(2)
+
+    assert service.calls == [f'start {ID}', f'cancel {ID}']
 
 
 @pytest.mark.parametrize(

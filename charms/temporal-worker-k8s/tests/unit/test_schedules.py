@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 import datetime
 import json
@@ -18,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from loader import crew, layout, schedules
 from loader.authentication import Refused
+from loader.codec import Codec
 from loader.standing import Schedule, Standing
 
 DAILY = Schedule('daily', 'Report', ('*', 1), 'q', 'skip', 86400, 3600)
@@ -33,8 +35,9 @@ def service() -> Service:
 def keep(service: Service):
     """Keeps what is wanted; gives back what is said of it."""
 
-    def _keep(*wanted: Schedule, owner: str = 'm/app') -> list[str]:
-        found = ask(service, lambda client: schedules.Keeper(client).keep(Standing(True, owner, ('q',), (), wanted)))
+    def _keep(*wanted: Schedule, owner: str = 'm/app', codec: Codec | None = None) -> list[str]:
+        standing = Standing(True, owner, ('q',), (), wanted)
+        found = ask(service, lambda client: schedules.Keeper(client).keep(standing), codec)
         assert all(each.operator for each in found)
         return [str(each) for each in found]
 
@@ -101,6 +104,30 @@ def test_given_a_schedule_when_it_should_be_another_then_it_is_changed_once_and_
 
     assert service.calls == [f'update {one.id}']
     assert service.schedules[one.id].state.paused
+
+
+OLD, NEW = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
+
+
+@pytest.mark.parametrize('cipher', ['aes-gcm', 'aes-eax'])
+@pytest.mark.parametrize('both', [True, False])
+def test_given_another_key_then_schedules_stay_the_applications_and_are_encrypted_anew(service, keep, cipher, both):
+    keep(DAILY, codec=Codec([OLD], cipher))
+    keep(DAILY, codec=Codec([OLD], cipher))
+    assert service.calls == ['create daily']
+
+    # An EAX payload does not name its key: as long as it can be read, it is.
+    keep(DAILY, codec=Codec([NEW, OLD] if both else [NEW], cipher))
+
+    updates = [] if both and cipher == 'aes-eax' else ['update daily']
+    assert service.calls == ['create daily', *updates]
+    keep(DAILY, codec=Codec([NEW, OLD], cipher))
+    assert service.calls == ['create daily', *updates]
+    payloads = list(service.schedules['daily'].action.start_workflow.input.payloads)
+    key = Codec([NEW] if updates else [OLD], cipher)
+    assert asyncio.run(DataConverter(payload_codec=key).decode(payloads)) == ['*', 1]
+    assert keep(codec=Codec([NEW], cipher)) == []
+    assert service.schedules == {}
 
 
 def test_given_a_schedule_that_somebody_has_changed_then_it_is_changed_back(service, keep):
