@@ -178,6 +178,7 @@ class Runner:
             finally:
                 if manager:
                     manager.destroy()
+                _forget(self._spec.charm_type)
                 root.handlers = handlers
                 # By this ops tells a hook from one that it starts itself.
                 os.environ.pop('OPERATOR_DISPATCH', None)
@@ -216,6 +217,12 @@ def _lasting(charm: type[ops.CharmBase]) -> type[ops.CharmBase]:
                 super().define_event(event_kind, event_type)
 
     return type(charm.__name__, (charm,), {'on': Events(), '__module__': charm.__module__})
+
+
+def _forget(charm: type[ops.CharmBase]) -> None:
+    """Let go of the framework and the charm: ops keeps the events of each, which refer to it, as long as the types."""
+    for kind in (ops.Framework, charm):
+        vars(kind)['on']._cache.clear()
 
 
 class _Context(testing.Context[ops.CharmBase]):
