@@ -196,6 +196,37 @@ func TestAServerThatDoesNotAnswerOrRefusesIsTold(t *testing.T) {
 	}
 }
 
+func TestATokenThatIsRefusedIsToBeReplaced(t *testing.T) {
+	faster(t)
+	f, variables := serve(t)
+	f.token, variables[apiKey] = "another", "stand-in"
+	s, _ := begin(t, variables, []string{"a"}, "sleep", "60")
+	now := until(t, s, "for a person", func(now answer) bool { return now.Operator })
+	if !strings.HasSuffix(now.Problem, "(Unauthenticated): give another token, by the secret of auth-secret-id, or as TEMPORAL_API_KEY where the worker has it from there") {
+		t.Error(now.Problem)
+	}
+}
+
+func TestAServerOfAnUnknownAuthorityOrWithoutTLSIsAPersons(t *testing.T) {
+	faster(t)
+	_, plain := serve(t)
+	foreign := httptest.NewUnstartedServer(nil)
+	foreign.EnableHTTP2 = true
+	foreign.StartTLS()
+	t.Cleanup(foreign.Close)
+	for address, reason := range map[string]string{
+		foreign.Listener.Addr().String(): "certificate signed by unknown authority",
+		plain["TEMPORAL_ADDRESS"]:        "does not look like a TLS handshake",
+	} {
+		variables := map[string]string{"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": "orders", "TEMPORAL_TLS": "true"}
+		s, _ := begin(t, variables, []string{"a"}, "sleep", "60")
+		now := until(t, s, "for a person", func(now answer) bool { return now.Operator })
+		if !strings.HasPrefix(now.Problem, "TLS with "+address+" failed (") || !strings.Contains(now.Problem, reason) {
+			t.Error(now.Problem)
+		}
+	}
+}
+
 func TestATokenIsGivenAsTheWorkerHasIt(t *testing.T) {
 	faster(t)
 	f, variables := serve(t)

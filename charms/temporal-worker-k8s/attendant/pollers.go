@@ -180,12 +180,23 @@ func (s *server) refused(err error) (string, bool) {
 	case codes.NotFound:
 		return fmt.Sprintf("namespace %s does not exist on %s: register it or change the option namespace", namespace, address), true
 	case codes.Unauthenticated, codes.PermissionDenied:
-		return fmt.Sprintf("%s does not let it be seen whether the worker polls (%s): give %s by environment-secrets",
-			address, code, apiKey), true
+		remedy := "give " + apiKey + " by environment-secrets"
+		if s.variables[apiKey] != "" {
+			remedy = "give another token, by the secret of auth-secret-id, or as " + apiKey + " where the worker has it from there"
+		}
+		return fmt.Sprintf("%s does not let it be seen whether the worker polls (%s): %s", address, code, remedy), true
 	default:
+		// A server that is about to start refuses connections, and does not get as far as certificates.
+		if _, reason, found := strings.Cut(err.Error(), handshake); found {
+			reason, _, _ = strings.Cut(strings.Trim(reason, `"`), "\n")
+			return fmt.Sprintf("TLS with %s failed (%s): mend tls, tls-root-cas or the client certificate", address, reason), true
+		}
 		return fmt.Sprintf("%s to answer (%s)", address, code), false
 	}
 }
+
+// handshake is how gRPC begins to tell why TLS has failed.
+const handshake = "authentication handshake failed: "
 
 // silent keeps the SDK's own messages out of the worker's log.
 type silent struct{}
