@@ -136,7 +136,10 @@ class Seen:
 
 @dataclasses.dataclass
 class Unit:
-    """A unit, with what its agent remembers."""
+    """A unit, with what its agent remembers.
+
+    `deposed` is one that has led, and has had no hook since: it is told by none that it leads no longer.
+    """
 
     app: str
     number: int
@@ -148,6 +151,7 @@ class Unit:
     dying: bool = False
     rebooted: bool = False
     leader: bool = False
+    deposed: bool = False
     queued: Hook | None = None
     failed: Hook | None = None
     config: tuple[int, int] = (-1, -1)

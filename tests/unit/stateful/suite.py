@@ -174,7 +174,8 @@ class Suite(World):
         """Juju makes another unit the leader; the one before is not told."""
         application = self.applications[app]
         if application.leader in application.units:
-            application.units[application.leader].leader = False  # type: ignore[index]
+            before = application.units[application.leader]  # type: ignore[index]
+            before.leader, before.deposed = False, True
         application.leader = number
 
     def programs(self, unit: Unit) -> outside.Tools:
@@ -187,6 +188,7 @@ class Suite(World):
         self.journal.append(f'{unit.name}: {hook}' + (f' dies at {die_at}' if die_at else ''))
         with outside.entered(self, unit):
             outcome = super().run(unit, hook, die_at)
+        unit.deposed = unit.deposed and bool(outcome.died)
         self.check(self, unit, hook, outcome)
         return outcome
 
