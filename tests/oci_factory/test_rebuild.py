@@ -13,6 +13,7 @@ import trigger_schema
 import yaml
 from acting import fail
 from decorated import ACTIVITIES, WORKFLOWS
+from execution import Execution
 from oci_factory import plan, rebuild
 from oci_factory.model import ImageReport, Report
 from served import SEED, TOKEN
@@ -128,6 +129,28 @@ def test_an_image_that_fails_does_not_stop_the_others(simulation: Simulation, en
     assert 'inputs of Image.yaml' in images[unsent].error
     # It says what it would have done.
     assert images[unsent].uploads and images[unsent].external_ref_id and not images[unsent].dispatched
+
+
+def test_an_image_whose_workflow_is_cancelled_does_not_stop_the_others(
+    simulation: Simulation, environment: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going = {'status': 'in_progress', 'conclusion': None}
+    fail(environment, 200, match='/runs/', body=going, times=20)
+    start = simulation._start
+
+    def start_and_cancel(name: str, workflow_id: str, *more: Any) -> Execution:
+        one = start(name, workflow_id, *more)
+        if workflow_id == 'wf-mock-rock':
+            simulation.cancel(one, datetime.timedelta(minutes=2))
+        return one
+
+    monkeypatch.setattr(simulation, '_start', start_and_cancel)
+    report = simulation.run('RebuildForRelease', '24.04', 'm*')
+    images = by_image(report)
+    assert images.pop('mock-rock').error == 'RebuildImage: it was cancelled'
+    dispatched = [one for one in images.values() if one.dispatched]
+    assert dispatched and {one.conclusion for one in dispatched} == {'success'}
+    assert not any(one.error for one in images.values())
 
 
 def test_a_run_that_fails_is_reported_with_its_link(simulation: Simulation, environment: Server) -> None:

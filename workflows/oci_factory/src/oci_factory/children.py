@@ -60,8 +60,11 @@ async def run(
                 name = f'{workflow.info().workflow_id}-{order.image}'
                 return await workflow.execute_child_workflow(kind, order, id=name)
             except FailureError as error:
-                if is_cancelled_exception(error):
+                cancelled = is_cancelled_exception(error)
+                # Somebody may have cancelled the workflow of this image alone.
+                if cancelled and workflow.cancellation_reason() is not None:
                     raise
-                return failed(order.image, f'{kind.__qualname__.partition(".")[0]}: {failures.last_cause(error)}')
+                why = 'it was cancelled' if cancelled else failures.last_cause(error)
+                return failed(order.image, f'{kind.__qualname__.partition(".")[0]}: {why}')
 
     return tuple(await asyncio.gather(*(one(order) for order in orders)))
