@@ -43,6 +43,7 @@ def test_a_message_is_read() -> None:
         (b'', 'not framed as Avro: it begins with nothing'),
         (b'{"a": 1}', 'not framed as Avro: it begins with 7b 22 61 22 3a'),
         (b'\0\0\0', 'it begins with 00 00 00'),
+        (framed({'a': '', 'n': 1}, 2**31), 'the message names schema 2147483648, and no schema registry'),
         (GOOD[:-2], 'the message is none of schema 258: '),
         (GOOD[:5], 'the message is none of schema 258: EOFError'),
         (GOOD + b'\0', 'the message is none of schema 258: it has more bytes than that'),
@@ -55,8 +56,9 @@ def test_what_cannot_be_read_is_poison(value: bytes | None, said: str) -> None:
 
 
 def test_what_cannot_be_read_for_want_of_its_schema_is_none() -> None:
-    with pytest.raises(Unavailable):
-        avro.decode(message(value=framed({'a': '', 'n': 1}, 3)), Schemas())
+    for number in (3, 2**31 - 1):
+        with pytest.raises(Unavailable):
+            avro.decode(message(value=framed({'a': '', 'n': 1}, number)), Schemas())
 
 
 def test_the_example_of_the_oci_factory_is_what_its_schemas_say() -> None:

@@ -126,6 +126,13 @@ def test_a_schema_that_is_not_there_may_come_and_is_poison_if_it_does_not(
     assert schemas.schema(9)['name'] == 'x.Name'
 
 
+@pytest.mark.parametrize('status', [400, 422])
+def test_a_number_that_the_registry_refuses_is_poison(stand_in: StandIn, status: int) -> None:
+    stand_in.say('/schemas/ids/0', {'error_code': status, 'message': 'no identifier'}, status)
+    with pytest.raises(Poison, match=f'the schema registry answers {status} when it is asked for /schemas/ids/0'):
+        known(stand_in).schema(0)
+
+
 @pytest.mark.parametrize(
     ('status', 'content', 'said'),
     [
@@ -137,6 +144,10 @@ def test_a_schema_that_is_not_there_may_come_and_is_poison_if_it_does_not(
         (404, b'{"error_code": 404}', 'the schema registry answers 404'),
         (200, b'[]', 'the schema registry answers 200'),
         (302, b'', 'the schema registry answers 302'),
+        (400, b'<html>plain HTTP to a port with TLS', 'the schema registry answers 400, which it should not'),
+        (422, b'{}', 'the schema registry answers 422, which it should not'),
+        (408, b'{"error_code": 408}', 'the schema registry answers 408'),
+        (429, b'{"error_code": 429}', 'the schema registry answers 429'),
     ],
 )
 def test_everything_else_is_waited_for(stand_in: StandIn, status: int, content: bytes, said: str) -> None:

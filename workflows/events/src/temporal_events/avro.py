@@ -13,6 +13,8 @@ import fastavro
 from temporal_events.model import Message, Poison
 
 _HEAD = 5
+_LARGEST = 2**31 - 1
+"""Registries number schemas from 1 up, with integers that have a sign."""
 
 
 class Schemas(Protocol):
@@ -36,6 +38,8 @@ def decode(message: Message, schemas: Schemas) -> Any:
     if len(value) < _HEAD or value[0] != 0:
         raise Poison(f'the message is not framed as Avro: it begins with {value[:_HEAD].hex(" ") or "nothing"}')
     number = int.from_bytes(value[1:_HEAD], 'big')
+    if number > _LARGEST:
+        raise Poison(f'the message names schema {number}, and no schema registry counts that far')
     schema = schemas.schema(number)
     content = io.BytesIO(value[_HEAD:])
     try:

@@ -25,6 +25,8 @@ PATIENCE = 10.0
 _TIMEOUT = httpx.Timeout(5)
 _UNKNOWN = (40401, 40402, 40403)
 """Of subject, version and schema; other answers with 404 are not the registry's, but of a wrong address."""
+_REFUSED = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
+"""That will be so tomorrow; with an `error_code`, since proxies have answers of their own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +97,12 @@ class Registry:
             _parse(found, named, number)
 
     def _get(self, web: httpx.Client, path: str) -> Mapping[str, Any] | None:
-        """An answer; None where the registry says that there is no such thing."""
+        """An answer; None where the registry says that there is no such thing.
+
+        Raises:
+            Unavailable: when it does not answer, or cannot answer now.
+            Poison: when it will never answer that.
+        """
         try:
             response = web.get(f'{self._url}{path}')
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -109,6 +116,8 @@ class Registry:
                 return content
             if response.status_code == httpx.codes.NOT_FOUND and content.get('error_code') in _UNKNOWN:
                 return None
+            if response.status_code in _REFUSED and 'error_code' in content:
+                raise Poison(f'the schema registry answers {response.status_code} when it is asked for {path}')
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise Unavailable('the schema registry refuses the user or the password')
         raise Unavailable(f'the schema registry answers {response.status_code}, which it should not: is its URL right?')
