@@ -89,9 +89,33 @@ def test_poison_becomes_a_dead_letter_with_the_message_and_the_reason() -> None:
 
 
 def test_a_dead_letter_waits_for_the_server_too_whatever_that_says() -> None:
-    server = Server(AWAY, RPCError('no', RPCStatusCode.INVALID_ARGUMENT, b''))
+    no = RPCError('no', RPCStatusCode.INVALID_ARGUMENT, b'')
+    server = Server(AWAY, no, no)
     assert settle(server, message(value=b'bad')).letters == 1
     assert [kind for kind, _ in server.started] == ['DeadLetter']
+
+
+def test_a_dead_letter_that_the_server_does_not_take_is_kept_without_its_message() -> None:
+    server = Server(RPCError('blob size exceeds limit', RPCStatusCode.INVALID_ARGUMENT, b''))
+    one = message(3, value=b'bad', key=b'k', headers=(('h', b'x'),))
+    assert settle(server, one).letters == 1
+    # It is known again by what the message says.
+    assert server.started == [('DeadLetter', Letter.of(one, 'group', '').id)]
+    (letter,) = server.calls[1]['args']
+    assert (letter.value, letter.key, letter.headers) == (None, None, ())
+    assert letter.reason == 'it is bad (the message was too long to be kept: it is at base/0/3)'
+    assert letter.cut and server.calls[1]['static_summary'] is None
+
+
+def test_a_long_reason_is_cut() -> None:
+    server = Server()
+
+    def how(one: Message) -> Start:
+        raise Poison('it is ' + 'b' * 3_000_000)
+
+    settle(server, message(), how)
+    (letter,) = server.calls[0]['args']
+    assert letter.reason.startswith('it is bbb') and letter.reason.endswith('b...') and len(letter.reason) < 600
 
 
 def test_what_the_server_will_never_take_becomes_a_dead_letter() -> None:

@@ -12,9 +12,15 @@ KEPT = 1024 * 1024
 
 _KEPT_BESIDE = 64 * 1024
 
+_REASON = 500
+"""Characters of why a message cannot be acted upon: what it quotes may be as long as the message."""
+
 
 class Poison(Exception):
-    """A message that cannot be acted upon, however often it is tried; its text says why."""
+    """A message that cannot be acted upon, however often it is tried; its text says why, and is cut if it is long."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why if len(why) <= _REASON else f'{why[:_REASON]}...')
 
 
 class Unavailable(Exception):
@@ -132,6 +138,12 @@ class Letter:
             cut=(len(value), len(key), len(headers))
             < (len(message.value or b''), len(message.key or b''), len(message.headers)),
         )
+
+    @property
+    def emptied(self) -> Letter:
+        """The same without the message: what a server keeps that takes no letter of that size."""
+        reason = f'{self.reason} (the message was too long to be kept: it is at {self.lane}/{self.position})'
+        return dataclasses.replace(self, reason=reason, value=None, key=None, headers=(), cut=True)
 
     @property
     def message(self) -> Message:

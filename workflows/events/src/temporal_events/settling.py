@@ -117,7 +117,13 @@ class Settler:
     async def _post(self, letter: Letter) -> None:
         memo = {'event': f'{letter.lane}/{letter.position}', 'reason': letter.reason[:_SUMMARY]}
         try:
-            await self._start(names.DEAD_LETTER, letter.id, (letter,), memo=memo, summary=letter.reason[:_SUMMARY])
+            try:
+                await self._start(names.DEAD_LETTER, letter.id, (letter,), memo=memo, summary=letter.reason[:_SUMMARY])
+            except RPCError as error:
+                if error.status != RPCStatusCode.INVALID_ARGUMENT:
+                    raise
+                # The server's limit may be lower than what is kept by itself. The identifier stays the message's.
+                await self._start(names.DEAD_LETTER, letter.id, (letter.emptied,), memo=memo)
         except RPCError as error:
             raise _unavailable(error) from None
 

@@ -113,9 +113,8 @@ def decide(known: avro.Schemas, message: Message) -> Start:
         raise Poison('the message is no record')
     identifier = event.get('message_id')
     if not isinstance(identifier, str) or not _IDENTIFIER.fullmatch(identifier):
-        raise Poison(
-            f'its message_id is {identifier!r}: it should be letters, digits and . _ : -, 128 characters at most'[:400]
-        )
+        told = release.quoted(identifier)
+        raise Poison(f'its message_id is {told}: it should be letters, digits and . _ : -, 128 characters at most')
     try:
         version = release.decide(event)
     except ApplicationError as error:

@@ -13,6 +13,8 @@ from temporalio.exceptions import ApplicationError
 UNDECIDABLE = 'UndecidableRelease'
 """The type of the failure by which a caller knows such an event."""
 
+_QUOTED = 100
+
 _VERSION = re.compile(r'(?:ubuntu[:@ -])?(\d\d\.\d\d)(?:\.\d+)?(?: LTS)?', re.IGNORECASE)
 _IN_TAG = re.compile(r'(\d\d\.\d\d|[a-z]+)(?![a-z0-9.])')
 
@@ -35,7 +37,7 @@ def decide(event: Mapping[str, object]) -> str:
     if release not in (None, ''):
         version = _read(release)
         if not version:
-            raise _undecidable(f'the field release is {release!r}, which is no Ubuntu release')
+            raise _undecidable(f'the field release is {quoted(release)}, which is no Ubuntu release')
         return version
     series = event.get('series')
     version = _read(series)
@@ -46,7 +48,7 @@ def decide(event: Mapping[str, object]) -> str:
     if len(found) == 1:
         return found[0]
     told = f'its tags name {", ".join(found)}' if found else 'no tag names a release'
-    raise _undecidable(f'it has no field release, its series {series!r} is unknown, and {told}')
+    raise _undecidable(f'it has no field release, its series {quoted(series)} is unknown, and {told}')
 
 
 @functools.cache
@@ -55,6 +57,12 @@ def series() -> Mapping[str, str]:
     text = (importlib.resources.files('oci_factory') / 'data' / 'ubuntu.csv').read_text(encoding='utf-8')
     # `24.04 LTS` in the file.
     return {row['series']: row['version'].split()[0] for row in csv.DictReader(text.splitlines())}
+
+
+def quoted(value: object) -> str:
+    """What a field says, for a sentence; cut if it is long."""
+    text = repr(value)
+    return text if len(text) <= _QUOTED else f'{text[:_QUOTED]}...'
 
 
 def _read(value: object) -> str:
