@@ -8,6 +8,7 @@ import http.server
 import json
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -113,13 +114,11 @@ def test_a_schema_that_cannot_be_used_is_poison(stand_in: StandIn, answer: Any, 
         known(stand_in).schema(1)
 
 
-def test_a_schema_that_is_not_there_may_come_and_is_poison_if_it_does_not(
-    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    schemas = known(stand_in)
+def test_a_schema_that_is_not_there_may_come_and_is_poison_if_it_does_not(stand_in: StandIn) -> None:
+    schemas = Registry(Settings(stand_in.url), patience=0.2)
     with pytest.raises(Unavailable, match='does not know schema 9 yet'):
         schemas.schema(9)
-    monkeypatch.setattr(registry, 'PATIENCE', 0)
+    time.sleep(0.3)
     with pytest.raises(Poison, match='the schema registry does not know schema 9'):
         schemas.schema(9)
     stand_in.have(9, NAME)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
 import pathlib
-from typing import Any
+from typing import Any, cast
 
 import fastavro
 import pytest
 import trustme
 from oci_factory import consume, eventbus
-from temporal_events import names
-from temporal_events.model import Message, Poison, Start, Unavailable
+from temporal_events import names, registry
+from temporal_events.model import Letter, Message, Outcome, Poison, Start, Unavailable
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 PASSWORD = 'ThisMustNeverBeSeenAnywhere'
 EVENT: dict[str, Any] = json.loads((pathlib.Path(__file__).parent / 'data' / 'event.json').read_text())
@@ -172,6 +175,15 @@ def test_the_decision_is_made_by_the_workers_environment(monkeypatch: pytest.Mon
     framed = base64.b64decode('AAAAAAEA')
     with pytest.raises(Unavailable, match='the schema registry does not answer'):
         eventbus.decider()(Message('base/0', 0, framed))
+
+
+def test_a_dead_letter_whose_schema_is_still_unknown_says_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('ROCKS_EVENTBUS_KARAPACE_URL', 'https://127.0.0.1:1')
+    monkeypatch.setattr(registry.Registry, '_get', lambda *_: None)
+    letter = Letter.of(Message('base/0', 0, base64.b64decode('AAAAAAEA')), 'group', 'why')
+    surroundings = ActivityEnvironment(client=cast('Client', object()))
+    outcome = asyncio.run(cast('Any', surroundings.run(consume.retry_letter, letter)))
+    assert outcome == Outcome(reason='the schema registry does not know schema 1')
 
 
 def test_the_worker_finds_the_workflows_and_what_they_ask_for() -> None:

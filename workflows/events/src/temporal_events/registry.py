@@ -51,13 +51,15 @@ class Registry:
 
     Args:
         settings: where, and as whom.
+        patience: seconds after which a schema that is not known does not exist.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, patience: float = PATIENCE) -> None:
         self._url = settings.url.rstrip('/')
         self._auth = httpx.BasicAuth(settings.username, settings.password) if settings.username else None
         self._tls = trust(settings.ca)
         self._schemas: dict[int, Any] = {}
+        self._patience = patience
         self._missed: dict[int, float] = {}
 
     def schema(self, number: int) -> Any:
@@ -77,7 +79,7 @@ class Registry:
         told = self._get(web, f'/schemas/ids/{number}')
         if told is None:
             missed = self._missed.setdefault(number, time.monotonic())
-            if time.monotonic() - missed < PATIENCE:
+            if time.monotonic() - missed < self._patience:
                 raise Unavailable(f'the schema registry does not know schema {number} yet')
             raise Poison(f'the schema registry does not know schema {number}')
         named: dict[str, Any] = {}

@@ -36,4 +36,5 @@ async def retry_letter(letter: Letter) -> Outcome:
     Args:
         letter: the event.
     """
-    return await activities.retry(letter, eventbus.decider())
+    # The consumer has waited for its schema before, and a person waits for the answer now.
+    return await activities.retry(letter, eventbus.decider(patience=0))

@@ -88,13 +88,16 @@ def schemas(environ: Mapping[str, str]) -> registry.Settings:
     )
 
 
-def decider() -> Decide:
+def decider(patience: float = registry.PATIENCE) -> Decide:
     """What decides about the messages; it keeps the schemas that it has read.
+
+    Args:
+        patience: seconds after which a schema that the registry does not know does not exist.
 
     Raises:
         ApplicationError: when a variable is missing or cannot be right; the sentence names it.
     """
-    return functools.partial(decide, registry.Registry(schemas(os.environ)))
+    return functools.partial(decide, registry.Registry(schemas(os.environ), patience))
 
 
 def decide(known: avro.Schemas, message: Message) -> Start:
