@@ -71,7 +71,12 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
 
 @pytest.fixture(autouse=True)
 def environment(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in bus.environment().items():
+    rebuilding = {
+        **dict.fromkeys(('OCI_FACTORY_RELEASES', 'OCI_FACTORY_BUILDS'), '/srv'),
+        **dict.fromkeys(('OCI_FACTORY_REGISTRY', 'OCI_FACTORY_GITHUB'), 'http://127.0.0.1:1'),
+        'GITHUB_TOKEN': 'none',
+    }
+    for name, value in {**bus.environment(), **rebuilding}.items():
         monkeypatch.setenv(name, value)
 
 

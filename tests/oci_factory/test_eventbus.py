@@ -7,8 +7,10 @@ import base64
 import io
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any, cast
 
+import development
 import fastavro
 import pytest
 import trustme
@@ -167,6 +169,28 @@ def test_a_wrong_setting_is_named_and_read_again_later(changes: dict[str, str], 
     assert caught.value.type == 'WrongSetting' and not caught.value.non_retryable
 
 
+@pytest.fixture
+def rebuilding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that has what rebuilds need."""
+    for name, value in development.environment('http://127.0.0.1:1', 'token').items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures('rebuilding')
+@pytest.mark.parametrize('activity', [consume.consume_events, consume.retry_letter])
+def test_nothing_is_consumed_while_a_rebuild_would_fail(
+    monkeypatch: pytest.MonkeyPatch, activity: Callable[[Any], Any]
+) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv('GITHUB_TOKEN')
+    with pytest.raises(ApplicationError) as caught:
+        asyncio.run(activity(None))
+    assert caught.value.message == 'GITHUB_TOKEN is not set: give it to the worker'
+    assert caught.value.type == 'WrongSetting' and not caught.value.non_retryable
+
+
+@pytest.mark.usefixtures('rebuilding')
 def test_the_decision_is_made_by_the_workers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv('ROCKS_EVENTBUS_KARAPACE_URL', raising=False)
     with pytest.raises(ApplicationError, match='KARAPACE_URL is not set'):
@@ -177,6 +201,7 @@ def test_the_decision_is_made_by_the_workers_environment(monkeypatch: pytest.Mon
         eventbus.decider()(Message('base/0', 0, framed))
 
 
+@pytest.mark.usefixtures('rebuilding')
 def test_a_dead_letter_whose_schema_is_still_unknown_says_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('ROCKS_EVENTBUS_KARAPACE_URL', 'https://127.0.0.1:1')
     monkeypatch.setattr(registry.Registry, '_get', lambda *_: None)

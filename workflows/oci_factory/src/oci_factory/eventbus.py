@@ -14,7 +14,7 @@ from temporal_events.settling import Decide
 from temporalio.exceptions import ApplicationError
 
 from oci_factory import release
-from oci_factory.settings import is_url
+from oci_factory.settings import Settings, is_url
 
 REBUILD = 'RebuildForRelease'
 
@@ -91,12 +91,18 @@ def schemas(environ: Mapping[str, str]) -> registry.Settings:
 def decider(patience: float = registry.PATIENCE) -> Decide:
     """What decides about the messages; it keeps the schemas that it has read.
 
+    It decides nothing while a rebuild would fail for want of a setting: each message would be acted upon for nothing.
+
     Args:
         patience: seconds after which a schema that the registry does not know does not exist.
 
     Raises:
         ApplicationError: when a variable is missing or cannot be right; the sentence names it.
     """
+    try:
+        Settings.load(os.environ)
+    except ApplicationError as error:
+        raise _again(error.message) from None
     return functools.partial(decide, registry.Registry(schemas(os.environ), patience))
 
 
@@ -155,5 +161,9 @@ def _certificates(environ: Mapping[str, str], name: str) -> str:
 
 
 def _wrong(name: str, what: str) -> ApplicationError:
-    # Tried again, other than wrong settings of a rebuild: a consumer has no end, and goes on once they are right.
-    return ApplicationError(f'{name} {what}', type='WrongSetting')
+    return _again(f'{name} {what}')
+
+
+def _again(sentence: str) -> ApplicationError:
+    # Tried again, other than by a rebuild: a consumer has no end, and goes on once its settings are right.
+    return ApplicationError(sentence, type='WrongSetting')
