@@ -189,6 +189,22 @@ def test_limits_are_waited_out(simulation: Simulation, environment: Server) -> N
     assert simulation.now - simulation.executions[0].started > datetime.timedelta(seconds=40 + 120 + 60 + 120)
 
 
+@pytest.mark.parametrize('match', ['contents', 'builds', 'registry'])
+def test_a_days_outage_is_outlived(simulation: Simulation, environment: Server, match: str) -> None:
+    fail(environment, 503, match=match, times=296)
+    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
+    assert report.images[0].conclusion == 'success'
+    assert simulation.now - simulation.executions[0].started > datetime.timedelta(days=1)
+
+
+def test_an_outage_without_an_end_is_none_to_wait_for(simulation: Simulation, environment: Server) -> None:
+    fail(environment, 503, match='registry', times=None)
+    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
+    assert report.images[0].error.startswith('resolve_channels: POST ')
+    waited = simulation.now - simulation.executions[0].started
+    assert datetime.timedelta(days=1) < waited < datetime.timedelta(hours=25)
+
+
 def test_a_mistake_of_ours_stays_with_its_image(
     simulation: Simulation, environment: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

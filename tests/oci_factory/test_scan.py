@@ -262,6 +262,13 @@ def test_no_more_than_so_many_at_a_time(simulation: Simulation, concurrent: tupl
     assert highest == most
 
 
+def test_an_outage_is_left_to_the_next_scan(simulation: Simulation, environment: Server) -> None:
+    fail(environment, 503, match='builds', times=None)
+    report = simulation.run('ScanImages', 'valkey')
+    assert report.images[0].error.startswith('read_build_metadata: ')
+    assert simulation.now - simulation.executions[0].started < datetime.timedelta(hours=1)
+
+
 def test_no_images_at_a_time(simulation: Simulation) -> None:
     with pytest.raises(Failed, match='give a number from 1 up'):
         simulation.run('ScanImages', '*', False, 0)

@@ -76,7 +76,7 @@ class RebuildImage:
 
 async def _plan(image: str, release: str) -> ImagePlan:
     """Ask for no more than is needed: the registry only if something is to be rebuilt."""
-    releases, metadata = await reading.released(image)
+    releases, metadata = await reading.released(image, options.READ)
     digests = plan.wanted_digests(releases, metadata, release)
     tags: dict[str, str] = {}
     if digests:

@@ -7,15 +7,34 @@ from typing import Any
 
 from temporalio.common import RetryPolicy
 
-# Attempts are counted rather than hours, so that the time without any worker does not count: half an hour's outage is
-# outlived, rate limits come on top of that. A read is quick unless a service hangs.
-READ: dict[str, Any] = {
-    'start_to_close_timeout': timedelta(minutes=10),
-    'heartbeat_timeout': timedelta(minutes=1),
-    'retry_policy': RetryPolicy(
-        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5), maximum_attempts=15
-    ),
-}
+_FIRST, _LONGEST = timedelta(seconds=1), timedelta(minutes=5)
+"""Between two attempts to read."""
+
+
+def _attempts(outage: timedelta) -> int:
+    """How many it takes until the intervals between them, which double up to the longest, have outlasted an outage."""
+    count, interval = 1, _FIRST
+    while outage > timedelta(0):
+        count, outage, interval = count + 1, outage - interval, min(interval * 2, _LONGEST)
+    return count
+
+
+def _read(outage: timedelta) -> dict[str, Any]:
+    return {
+        'start_to_close_timeout': timedelta(minutes=10),
+        'heartbeat_timeout': timedelta(minutes=1),
+        'retry_policy': RetryPolicy(
+            initial_interval=_FIRST, maximum_interval=_LONGEST, maximum_attempts=_attempts(outage)
+        ),
+    }
+
+
+# Attempts are counted rather than hours, so that the time without any worker does not count; rate limits come on top of
+# that. A read is quick unless a service hangs. An event comes once, so its rebuild outlives a day's outage.
+READ = _read(timedelta(days=1))
+
+# The next scan is due within a day, and while this one waits it keeps rebuilds from its image.
+SCAN_READ = _read(timedelta(minutes=30))
 
 # GitHub lists a run some seconds after it was asked for: an earlier second attempt would not see it.
 DISPATCH: dict[str, Any] = {
@@ -42,7 +61,7 @@ SCAN: dict[str, Any] = {
     'start_to_close_timeout': timedelta(hours=1),
     'heartbeat_timeout': timedelta(minutes=1),
     'schedule_to_close_timeout': timedelta(hours=3),
-    'retry_policy': READ['retry_policy'],
+    'retry_policy': SCAN_READ['retry_policy'],
 }
 
 # Nobody waits for a notifier: it is told again soon, or not at all.

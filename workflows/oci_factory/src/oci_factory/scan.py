@@ -53,7 +53,7 @@ class ScanImages:
 
 
 async def _scan_all(image: str, dry_run: bool, concurrent: int) -> tuple[ImageScan, ...]:
-    names = await workflow.execute_activity(activities.list_released, image, **options.READ)
+    names = await workflow.execute_activity(activities.list_released, image, **options.SCAN_READ)
     orders = [ScanOrder(name, dry_run) for name in names]
     return await children.run(ScanImage.run, orders, concurrent, lambda name, why: ImageScan(name, error=why))
 

@@ -61,7 +61,7 @@ class ScanImage:
                 order.image, len(found), unscanned, len(joined), notes=planned.notes, error=_summary(missing)
             )
             tracker = await workflow.execute_activity(
-                scan_activities.find_issue, args=[order.image, planned.source], **options.READ
+                scan_activities.find_issue, args=[order.image, planned.source], **options.SCAN_READ
             )
             report = _decided(report, tracker, joined)
             if report.step in ('', issues.NOTHING) or order.dry_run:
@@ -77,7 +77,7 @@ class ScanImage:
 
 
 async def _plan(image: str) -> ScanPlan:
-    releases, metadata = await reading.released(image)
+    releases, metadata = await reading.released(image, options.SCAN_READ)
     return scan_plan.plan_scan(image, releases, metadata, workflow.now())
 
 
