@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import expected
@@ -175,6 +177,28 @@ def test_a_run_that_never_ends_is_given_up(simulation: Simulation, environment: 
     assert report.images[0].error.startswith('follow_run: the run goes on: http')
     assert report.images[0].dispatched and report.images[0].conclusion == ''
     assert simulation.now - simulation.executions[0].started < datetime.timedelta(hours=25)
+
+
+def test_a_rebuild_that_is_reset_finds_what_it_has_dispatched(
+    environment: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = datetime.datetime.now(datetime.UTC)
+    runs = []
+    for now in (began, began + datetime.timedelta(hours=5)):
+        simulation = Simulation(WORKFLOWS, ACTIVITIES, now)
+        start = simulation._start
+
+        def start_anew(name: str, *more: Any, start: Callable[..., Execution] = start) -> Execution:
+            one = start(name, *more)
+            if name == 'RebuildForRelease':
+                one.instance._info = dataclasses.replace(one.instance._info, workflow_start_time=began)
+            return one
+
+        monkeypatch.setattr(simulation, '_start', start_anew)
+        (image,) = simulation.run('RebuildForRelease', '24.04', 'valkey').images
+        runs.append(image.run_url)
+    assert set(recorded(environment)) == {'valkey'}
+    assert runs[0] == runs[1] != ''
 
 
 def test_limits_are_waited_out(simulation: Simulation, environment: Server) -> None:

@@ -53,7 +53,7 @@ class RebuildImage:
                 return report
             # The same for every attempt. People find the workflow by it, from GitHub's page of the run.
             reference = workflow.info().workflow_id
-            since = workflow.info().workflow_start_time
+            since = order.since or workflow.info().workflow_start_time
             dispatch = Dispatch(order.image, trigger.dump(planned.uploads), reference, since)
             report = dataclasses.replace(report, external_ref_id=reference)
             if order.dry_run:

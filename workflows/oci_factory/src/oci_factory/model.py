@@ -76,11 +76,14 @@ class ImageOrder:
         image: its name.
         release: the Ubuntu release, or `*`.
         dry_run: whether to dispatch nothing.
+        since: before which nothing was dispatched for it: a rebuild that is reset gives the order anew, and still finds
+            what it had dispatched. Without it, the beginning of the image's workflow.
     """
 
     image: str
     release: str
     dry_run: bool = False
+    since: datetime.datetime | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -61,7 +61,9 @@ class RebuildForRelease:
 async def _rebuild_all(release: str, image: str, dry_run: bool, concurrent: int) -> tuple[ImageReport, ...]:
     """The OCI Factory knows the rebuild of an image by its workflow's identifier."""
     names = await workflow.execute_activity(activities.list_released, image, **options.READ)
-    orders = [ImageOrder(name, release, dry_run) for name in names]
+    # A reset keeps it.
+    since = workflow.info().workflow_start_time
+    orders = [ImageOrder(name, release, dry_run, since) for name in names]
     return await children.run(RebuildImage.run, orders, concurrent, lambda name, why: ImageReport(name, error=why))
 
 
