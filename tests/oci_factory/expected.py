@@ -24,6 +24,7 @@ class Image:
         self.releases, self.tags = world.releases[image], world.tags[image]
         self.release, self.now = release, now
         self.findings: set[Finding] = set()
+        self.leading: dict[str, int] = {}
         self.dates: dict[str, str] = {}
         stored = re.compile(rf'{re.escape(image)}/(.+)/build_metadata\.json')
         self.stored = {found[1]: text for name, text in world.objects.items() if (found := stored.fullmatch(name))}
@@ -33,6 +34,7 @@ class Image:
         builds = self.builds(self.revisions())
         self.untagged(builds)
         chosen = self.choose(builds)
+        self.missing(builds)
         uploads: dict[tuple[str, ...], dict[str, Any]] = {}
         for name in sorted(chosen, key=self.age):
             build = builds[name]
@@ -101,6 +103,7 @@ class Image:
                 if number or target in spelt:
                     known[channel] = int(number[1]) if number else spelt[target]
                     spelt |= dict.fromkeys(self.spellings(*channel.rsplit('_', 1)), known[channel])
+        self.leading = known
         for channel in set(targets) - set(known):
             self.findings.add((self.fault(targets[channel]), channel))
         return set(known.values())
@@ -180,6 +183,18 @@ class Image:
                 else:
                     live.append(track)
         return live
+
+    def missing(self, builds: dict[str, dict[str, Any]]) -> None:
+        """Channels without a tag, of revisions that have others."""
+        tags = {tag for build in builds.values() for tag in build['tags']}
+        telling = {name for name, build in builds.items() if not all(re.search(r'_\d+$', tag) for tag in build['tags'])}
+        revisions = {self.age(name)[0] for name in telling}
+        for channel, revision in self.leading.items():
+            track, risk = channel.rsplit('_', 1)
+            end = str(self.releases[track].get('end-of-life', ''))
+            over = re.match(r'\d{4}-\d\d-\d\d', end) and f'{end[:10]}T00:00:00Z' < f'{self.now:%Y-%m-%dT%H:%M:%SZ}'
+            if revision in revisions and not over and not self.spellings(track, risk) & tags:
+                self.findings.add(('untagged-channel', channel))
 
     def untagged(self, builds: dict[str, dict[str, Any]]) -> None:
         for name, build in builds.items():

@@ -114,6 +114,9 @@ class _Maker:
             if self.chance(0.03):
                 # Released, and yet no channel has it.
                 self.tags = {t: d for t, d in self.tags.items() if d != digest or t.endswith(f'_{revision}')}
+        for track, risk in leading:
+            if risk != 'stable' and self.chance(0.02):
+                self.tags.pop(risk if track == 'latest' else f'{track}_{risk}', None)
 
     def leading(self) -> dict[tuple[str, str], int]:
         """Channel to revision, for the channels that lead to one."""

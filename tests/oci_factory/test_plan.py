@@ -120,7 +120,36 @@ def test_tags_give_the_channels(tags: list[str], channels_of: dict[str, tuple[st
     on_others = {'b_stable': 'sha256:b', 'c_d_e': 'sha256:c'}
     planned = plan.plan_rebuild(releases, {'a/5': build()}, dict.fromkeys(tags, 'sha256:a') | on_others, NOW)
     assert released(planned) == ([channels_of] if channels_of else [])
+    # Most of the tracks have no tag here.
+    assert {(kind, subject) for kind, subject in notes(planned) if kind != 'untagged-channel'} == found
+
+
+@pytest.mark.parametrize(
+    ('tags', 'found'),
+    [
+        (['a_edge', 'a_stable'], set()),
+        (['a_edge', 'a'], set()),
+        (['a_edge'], {('untagged-channel', 'a_stable')}),
+        (['b_edge'], {('unknown-track', 'b'), ('untagged-channel', 'a_edge'), ('untagged-channel', 'a_stable')}),
+        (['a_lts', 'a'], {('unrecognised-tag', 'a_lts'), ('untagged-channel', 'a_edge')}),
+        # One note says it.
+        (['a_5'], {('untagged-revision', 'a/5')}),
+    ],
+)
+def test_a_released_channel_without_a_tag_is_noted(tags: list[str], found: Notes) -> None:
+    releases = {'a': track('5') | {'edge': {'target': '5'}}, 'old': track('5', end='2020-01-01'), 'c': track('6')}
+    metadata = {'a/5': build(), 'c/6': build('sha256:6', 'ubuntu:22.04')}
+    planned = plan.plan_rebuild(releases, metadata, dict.fromkeys(tags, 'sha256:a'), NOW, release='24.04')
     assert notes(planned) == found
+
+
+def test_a_channel_whose_tag_is_on_another_revision_is_rebuilt_there() -> None:
+    releases = {'a': track('5') | {'edge': {'target': '6'}}}
+    metadata = {'a/5': build(), 'a/6': build('sha256:6', commit='other')}
+    tags = {'a': 'sha256:6', 'a_beta': 'sha256:a', 'a_edge': 'sha256:6'}
+    planned = plan.plan_rebuild(releases, metadata, tags, NOW)
+    assert released(planned) == [{'a': ('beta',)}, {'a': ('stable', 'edge')}]
+    assert not planned.notes
 
 
 def test_revisions_of_one_source_share_an_upload_and_lose_no_channel() -> None:

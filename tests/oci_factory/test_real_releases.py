@@ -87,6 +87,7 @@ def test_the_generator_makes_every_oddity() -> None:
         'odd-track',
         'unknown-track',
         'unrecognised-tag',
+        'untagged-channel',
         'untagged-revision',
     }
     assert shared > 50

@@ -19,6 +19,9 @@ RISKS = ('stable', 'candidate', 'beta', 'edge')
 ODD = 'odd-releases'
 """The kind of the note on a file of which nothing can be read."""
 
+EXPIRED = 'expired-track'
+"""The kind of the note on a track that is kept no longer."""
+
 LATEST = 'latest'
 """The track whose risks are tags of their own."""
 
@@ -103,7 +106,7 @@ def end_of_life(track: str, releases: Mapping[str, object], now: datetime.dateti
         return Note('odd-end-of-life', track, f'Track {track} has {raw!r} for an end-of-life.')
     text = end.strftime('%Y-%m-%dT%H:%M:%SZ')
     if end < now:
-        return Note('expired-track', track, f'Track {track} has reached its end of life on {text}.')
+        return Note(EXPIRED, track, f'Track {track} has reached its end of life on {text}.')
     return text
 
 

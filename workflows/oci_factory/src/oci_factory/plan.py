@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from oci_factory import builds
 from oci_factory.builds import ANY, Build
-from oci_factory.channels import RISKS, Channel, end_of_life, read_tag, released_revisions
+from oci_factory.channels import EXPIRED, RISKS, Channel, end_of_life, read_tag, released_channels, released_revisions
 from oci_factory.model import ImagePlan, Note, Track, Upload
+
+_UNTAGGED = 'untagged-revision'
 
 
 def plan_rebuild(
@@ -36,9 +38,14 @@ def plan_rebuild(
     known = releases if isinstance(releases, Mapping) else {}
     owners: dict[Channel, Build] = {}
     ends: dict[str, str] = {}
+    tagged: set[Channel] = set()
+    shown: set[int] = set()
     for build in found:
         channels, more = _channels(build, tags)
         notes += more
+        tagged.update(channels)
+        if not any(note.kind == _UNTAGGED for note in more):
+            shown.add(build.revision)
         for channel in channels:
             end = end_of_life(channel.track, known, now)
             if isinstance(end, Note):
@@ -53,6 +60,15 @@ def plan_rebuild(
                 )
                 notes.append(Note('contested-channel', str(channel), text))
             owners[channel] = build
+    notes += [
+        Note(
+            'untagged-channel',
+            str(channel),
+            f'{channel} leads to revision {revision}, but the registry has its tag on nothing that is rebuilt.',
+        )
+        for channel, revision in released_channels(known)[0].items()
+        if channel not in tagged and revision in shown and not _expired(channel.track, known, now)
+    ]
     uploads = _uploads(owners, found, ends)
     return ImagePlan(uploads, tuple(sorted(set(notes), key=lambda note: (note.kind, note.subject, note.text))))
 
@@ -97,8 +113,14 @@ def _channels(build: Build, tags: Mapping[str, str]) -> tuple[list[Channel], lis
         # The tag with its number, which every revision keeps for ever, says nothing of channels.
     if not channels and not notes:
         text = f'{build.name} is released, but no channel has it in the registry.'
-        notes.append(Note('untagged-revision', build.name, text))
+        notes.append(Note(_UNTAGGED, build.name, text))
     return channels, notes
+
+
+def _expired(track: str, releases: Mapping[str, object], now: datetime.datetime) -> bool:
+    """Whether nobody expects its channels in the registry any more."""
+    end = end_of_life(track, releases, now)
+    return isinstance(end, Note) and end.kind == EXPIRED
 
 
 def _uploads(owners: Mapping[Channel, Build], found: Iterable[Build], ends: Mapping[str, str]) -> tuple[Upload, ...]:
