@@ -103,6 +103,28 @@ def test_a_limit_that_says_no_time_is_kept_from_for_longer_each_time(
     assert error.next_retry_delay == datetime.timedelta(seconds=seconds)
 
 
+@pytest.mark.parametrize(
+    ('headers', 'body'),
+    [
+        ({}, {'__type': 'ThrottlingException', 'message': 'Rate exceeded'}),
+        ({}, {'__type': 'com.amazonaws.ecrpublic#TooManyRequestsException'}),
+        ({'x-amzn-ErrorType': 'ThrottlingException:http://internal.amazon.com/coral/'}, {'message': 'Rate exceeded'}),
+    ],
+)
+def test_amazons_limits_are_limits(environment: Server, headers: dict[str, str], body: Any) -> None:
+    fail(environment, 400, headers=headers, body=body, match='registry')
+    error = failure(activities.resolve_channels, 'valkey', [], attempt=2)
+    assert not error.non_retryable and error.type == 'RateLimited'
+    assert error.next_retry_delay == datetime.timedelta(seconds=120)
+
+
+def test_amazons_other_refusals_are_none(environment: Server) -> None:
+    body = {'__type': 'InvalidParameterException', 'message': 'no "__type": ThrottlingException'}
+    fail(environment, 400, body=body, match='registry')
+    error = failure(activities.resolve_channels, 'valkey', [])
+    assert error.non_retryable and 'check OCI_FACTORY_REGISTRY' in error.message
+
+
 def test_nobody_there(environment: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('OCI_FACTORY_REGISTRY', 'http://127.0.0.1:1')
     error = failure(activities.resolve_channels, 'valkey', [])

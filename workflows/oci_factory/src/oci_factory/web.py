@@ -26,6 +26,10 @@ _LONGEST_DELAY = 3600
 """Seconds; GitHub's limits are those of an hour."""
 
 
+_THROTTLED = re.compile(r'(^|"__type"\s*:\s*"([^"]*#)?)(Throttling|TooManyRequests)Exception\b')
+"""At the beginning of Amazon's header, or in the body."""
+
+
 @functools.cache
 def authorities() -> ssl.SSLContext:
     """Who is trusted; reading them takes longer than most of the requests."""
@@ -172,9 +176,11 @@ def _delay(status: int, headers: Mapping[str, str], text: str) -> int | None:
     """Seconds for which a rate limit asks to stay away; None if the answer is none.
 
     GitHub answers 403 or 429, with Retry-After, or with no requests remaining and the time of the next ones. It sends
-    that time with every answer, a refusal for lack of rights included. Swift answers 429 or 498. A service that is down
-    for a while answers 503, and may say for how long.
+    that time with every answer, a refusal for lack of rights included. Swift answers 429 or 498, Amazon's services 400
+    with the name of an error. A service that is down for a while answers 503, and may say for how long.
     """
+    if status == 400 and _THROTTLED.search(headers.get('x-amzn-errortype', '') + text):
+        status = 429
     after = seconds(headers.get('retry-after', '')) if status in (403, 429, 498, 503) else None
     if after is not None:
         return max(1, after)
