@@ -80,9 +80,11 @@ def _schedules(text: str) -> tuple[Schedule, ...]:
     # Most units have none, and each hook would pay for it.
     import yaml
 
+    import strict_yaml
+
     try:
-        described = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        described = strict_yaml.load(text)
+    except (yaml.YAMLError, RecursionError) as error:
         line = getattr(getattr(error, 'problem_mark', None), 'line', 0) + 1
         what = getattr(error, 'problem', None) or 'cannot be read'
         raise _Wrong(f'schedules is no YAML: line {line}: {what}') from None

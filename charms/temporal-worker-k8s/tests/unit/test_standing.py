@@ -54,6 +54,13 @@ def test_given_an_entry_of_consume_that_is_none_then_it_is_named(entry):
             (Schedule('x', 'W', (), 'other', 'buffer-one', cron=('0 2 * * 1',), time_zone='Europe/London'),),
         ),
         (
+            'x: &x {workflow: W, cron: ["@daily", "0 2 * * 1"]}\ny: {<<: *x, cron: "@hourly"}',
+            (
+                Schedule('x', 'W', (), '', 'skip', cron=('@daily', '0 2 * * 1')),
+                Schedule('y', 'W', (), '', 'skip', cron=('@hourly',)),
+            ),
+        ),
+        (
             'x: {workflow: W, cron: ["@daily", "0 2 * * 1"]}\ny: {workflow: W, every: 1m}',
             (Schedule('x', 'W', (), '', 'skip', cron=('@daily', '0 2 * * 1')), Schedule('y', 'W', (), '', 'skip', 60)),
         ),
@@ -68,6 +75,14 @@ def test_given_schedules_then_they_are_read(schedules, read):
     [
         ('x: [', "schedules is no YAML: line 1: expected the node content, but found '<stream end>'"),
         ('x: \x00', 'schedules is no YAML: line 1: cannot be read'),
+        ('[' * 5000, 'schedules is no YAML: line 1: cannot be read'),
+        (f'{REBUILD}\n{REBUILD}', 'schedules is no YAML: line 2: rebuild stands there twice'),
+        ('x: {workflow: W, every: 2d, every: 3d}', 'schedules is no YAML: line 1: every stands there twice'),
+        ('x:\n  arguments: [2026-02-30]', 'schedules is no YAML: line 2: 2026-02-30 is no timestamp'),
+        ('x: {arguments: [!!int x]}', 'schedules is no YAML: line 1: x is no int'),
+        ('x: {arguments: [!!bool x]}', 'schedules is no YAML: line 1: x is no bool'),
+        ('x: {arguments: [!!timestamp x]}', 'schedules is no YAML: line 1: x is no timestamp'),
+        ('? [a]\n: {workflow: W}', 'schedules is no YAML: line 1: found unhashable key'),
         ('x', 'schedules must have a name for each schedule, like NAME: {workflow: TYPE, every: 2d}'),
         ('"": {workflow: W}', 'schedules: a name has 1 to 900 characters and no control characters'),
         ('x:', 'schedules: x says no workflow, like {workflow: TYPE, every: 2d}'),
