@@ -23,10 +23,12 @@ _MECHANISM = 'SCRAM-SHA-512'
 
 
 def database(found: Database) -> dict[str, str]:
-    """Those of a PostgreSQL database."""
+    """Those of a PostgreSQL database; none where its address is no such thing."""
     place = found.endpoint
     login = f'{quote(found.username, safe="")}:{quote(found.password, safe="")}'
     url = f'postgresql://{login}@{place.host}:{place.port}/{quote(place.name, safe="")}'
+    if not _is_url(url):
+        return {}
     return {
         **_of_url('POSTGRESQL_DB', url, found.username, found.password),
         'POSTGRESQL_DB_NAME': place.name,
@@ -73,12 +75,15 @@ def kafka(found: Kafka) -> dict[str, str]:
 
 
 def amqp(found: Broker) -> dict[str, str]:
-    """Those of RabbitMQ."""
+    """Those of RabbitMQ; none where no address of it is one."""
     login = f'{quote(found.username, safe="")}:{quote(found.password, safe="")}'
     urls = [
         f'{"amqps" if found.tls else "amqp"}://{login}@{host}:{found.port}/{quote(found.vhost, safe="")}'
         for host in found.hosts
     ]
+    urls = [url for url in urls if _is_url(url)]
+    if not urls:
+        return {}
     return {
         **_of_url('RABBITMQ', urls[0], found.username, found.password),
         'RABBITMQ_CONNECT_STRINGS': ','.join(urls),
@@ -104,6 +109,14 @@ def external(service: Service, credentials: Mapping[str, str]) -> dict[str, str]
 def word(name: str) -> str:
     """A name as a part of a variable's: capitals and digits, with one `_` for all else; empty where nothing is left."""
     return re.sub(r'[^A-Z0-9]+', '_', name.upper()).strip('_')
+
+
+def _is_url(url: str) -> bool:
+    """Whether host and port are such; what another charm writes counts as not written yet where they are not."""
+    try:
+        return urlsplit(url).port is not None
+    except ValueError:
+        return False
 
 
 def _of_url(prefix: str, url: str, username: str, password: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import ops
 import pytest
 import world
 from neighbours import (
+    DATABASE,
     KEYS,
     LOGIN,
     QUOTED,
@@ -135,6 +136,34 @@ def test_given_rabbitmq_with_tls_when_a_unit_goes_then_its_address_goes_too(ctx,
     )
 
     assert 'r0' not in environment(disk)['RABBITMQ_CONNECT_STRINGS']
+
+
+@pytest.mark.parametrize(
+    ('endpoint', 'told'),
+    [
+        ('database', {**DATABASE, 'endpoints': 'pg:x:5432'}),
+        ('database', {**DATABASE, 'endpoints': 'pg:70000'}),
+        ('database', {**DATABASE, 'endpoints': '[pg:5432'}),
+        ('amqp', {**TOLD['amqp'], 'hostname': 'fd00::1'}),
+        ('amqp', {**TOLD['amqp'], 'ssl_port': '70000'}),
+    ],
+)
+def test_given_an_address_that_is_none_then_it_counts_as_not_said_yet(run, disk, archive, endpoint, told):
+    config = {'required-integrations': endpoint}
+
+    out = run(unit_state(disk, archive, related(endpoint, told), config=config))
+
+    assert out.unit_status == ops.WaitingStatus(f'waiting for a-{endpoint} to provide {endpoint}')
+
+
+def test_given_rabbitmq_of_which_one_address_is_none_then_the_others_are_used(run, disk, archive):
+    units = {number: {'hostname': name, 'password': VALUE} for number, name in enumerate(('r:x', 'r1'))}
+
+    run(unit_state(disk, archive, testing.Relation('amqp', 'rabbitmq', remote_units_data=units)))
+
+    found = environment(disk)
+    assert found['RABBITMQ_CONNECT_STRINGS'] == found['RABBITMQ_CONNECT_STRING']
+    assert found['RABBITMQ_HOSTNAME'] == 'r1'
 
 
 @pytest.mark.parametrize('endpoint', [*TOLD])
