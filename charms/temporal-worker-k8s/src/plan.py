@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import re
 from collections.abc import Mapping
 
 import ops
@@ -29,11 +30,20 @@ def _server_sentence(facts: Facts) -> str:
     return f'no server: juju integrate {facts.app}:temporal-host-info temporal-k8s:temporal-host-info, or set host'
 
 
+_REMEDIED = re.compile(
+    r'.*: (attach (it again|one|the right one|(one|an image) with Python, pip and temporalio)'
+    r'|(change|keep one, or name one in) supported-(workflows|activities)'
+    r'|set workflows-file-name|set it to one of them)',
+    re.DOTALL,
+)
+"""Problems that end with what is to be done; what they quote before may use the same words."""
+
+
 def _remedy(facts: Facts, problem: str) -> str:
     """The loader knows the resource, not the application's name."""
-    if 'attach' not in problem and 'supported-' not in problem and 'workflows-file-name' not in problem:
-        return f'{problem}: mend it and juju attach-resource {facts.app} workflows-file=FILE.tar'
-    return problem
+    if _REMEDIED.fullmatch(problem):
+        return problem
+    return f'{problem}: mend it and juju attach-resource {facts.app} workflows-file=FILE.tar'
 
 
 _BEFORE_CODE: tuple[Condition[Facts], ...] = (

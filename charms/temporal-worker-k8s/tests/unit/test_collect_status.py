@@ -191,7 +191,17 @@ def test_given_an_env_file_that_cannot_be_read_then_the_status_names_the_line(
             'workflows-file cannot be imported: a: KeyError: 1: mend it and '
             'juju attach-resource temporal-worker-k8s workflows-file=FILE.tar',
         ),
+        (
+            'workflows-file cannot be imported: notification.attachments: KeyError: supported-x',
+            'workflows-file cannot be imported: notification.attachments: KeyError: supported-x: mend it and '
+            'juju attach-resource temporal-worker-k8s workflows-file=FILE.tar',
+        ),
         ('workflows-file has no workflow named X: change supported-workflows',) * 2,
+        ('workflows-file has several dynamic workflows (A, B): keep one, or name one in supported-workflows',) * 2,
+        ('workflows-file cannot be read (Errno 5): attach it again',) * 2,
+        ('temporal-worker-image has no pip: attach an image with Python, pip and temporalio',) * 2,
+        ('workflows-file-name is a, but workflows-file holds b: set it to one of them',) * 2,
+        ('workflows-file holds several wheels that could be meant (a, b): set workflows-file-name',) * 2,
     ],
 )
 def test_given_code_that_cannot_run_then_the_status_says_why_and_nothing_is_started(
