@@ -33,7 +33,7 @@ def _server_sentence(facts: Facts) -> str:
 _REMEDIED = re.compile(
     r'.*: (attach (it again|one|the right one|(one|an image) with Python, pip and temporalio)'
     r'|(change|keep one, or name one in) supported-(workflows|activities)'
-    r'|set workflows-file-name|set it to one of them)',
+    r'|set workflows-file-name|set it to one of them|it is tried again)',
     re.DOTALL,
 )
 """Problems that end with what is to be done; what they quote before may use the same words."""

@@ -20,6 +20,27 @@ _PROGRAM = pathlib.Path(__file__).parent.parent / 'bin' / 'temporal-attendant'
 _LOOK_AGAIN = 10
 """Seconds until the charm looks anew at what Juju sends no event for."""
 
+_PREPARATION = 600.0
+"""Seconds that installing the code and looking into it may take."""
+
+_SIGNAL = 128
+
+
+def _loaders_end(error: Exception) -> tuple[str, bool]:
+    """Why the loader has left no result, and whether that may pass by itself."""
+    if isinstance(error, TimeoutError) or (isinstance(error, pebble.ChangeError) and 'timed out' in error.err):
+        return f'workflows-file was not installed within {_PREPARATION:.0f} s: it is tried again', True
+    if isinstance(error, pebble.ExecError) and error.exit_code > _SIGNAL:
+        from loader import wheels
+
+        return str(wheels.killed('the loader', error.exit_code - _SIGNAL)), True
+    words = getattr(error, 'stderr', '') or getattr(error, 'err', '') or str(error)
+    detail = (words.strip().splitlines() or ['no message'])[-1].removeprefix('- ')[:120]
+    if isinstance(error, pebble.ChangeError):
+        return f'the loader did not run ({detail}): it is tried again', True
+    # Whatever else keeps the loader itself from running is the image's.
+    return f'temporal-worker-image cannot run the loader ({detail}): attach one with Python, pip and temporalio', False
+
 
 class Workload:
     """The container `temporal-worker`."""
@@ -49,15 +70,11 @@ class Workload:
                 working_dir=layout.HOME,
                 user_id=workload.USER_ID,
                 group_id=workload.USER_ID,
-                timeout=600,
+                timeout=_PREPARATION,
             ).wait_output()
-        except (pebble.APIError, pebble.ExecError) as error:
-            # Whatever keeps the loader itself from running is the image's.
-            detail = (getattr(error, 'stderr', '') or str(error)).strip().splitlines()[-1][:120]
-            problem = (
-                f'temporal-worker-image cannot run the loader ({detail}): attach one with Python, pip and temporalio'
-            )
-            self._container.push(layout.PREPARED, layout.Prepared(wanted.prepare, problem).dump())
+        except (pebble.APIError, pebble.ChangeError, pebble.ExecError, TimeoutError) as error:
+            problem, passing = _loaders_end(error)
+            self._container.push(layout.PREPARED, layout.Prepared(wanted.prepare, problem, passing=passing).dump())
 
     def apply(self, wanted: plan.Plan) -> None:
         """Make the container look like the plan; a worker that must not run stops.

@@ -39,9 +39,16 @@ def install(
         variables: the code's, of which pip gets its own and the proxies; never by an argument.
 
     Raises:
-        CodeProblem: when something it needs can be had nowhere, or does not match its hash.
+        CodeProblem: when something it needs can be had nowhere, or does not match its hash; or when a program was
+            killed.
     """
-    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', '--system-site-packages', environment], check=True)
+    command = [sys.executable, '-m', 'venv', '--without-pip', '--system-site-packages', environment]
+    try:
+        subprocess.run(command, check=True)
+    except subprocess.CalledProcessError as error:
+        if error.returncode > 0:
+            raise
+        raise wheels.killed('venv', -error.returncode) from None
     for_pip = {name: value for name, value in (variables or {}).items() if _FOR_PIP.fullmatch(name)}
     if index:
         for_pip.setdefault('PIP_INDEX_URL', index)
@@ -72,6 +79,8 @@ class _Pip:
             text=True,
             env={**os.environ, **self._variables},
         )
+        if result.returncode < 0:
+            raise wheels.killed('pip', -result.returncode)
         if result.returncode:
             lacking = lacking or _lacking(result.stderr, online=online)
             raise CodeProblem(_problem(result.stderr, lacking), passing=online and _SILENT in result.stderr)

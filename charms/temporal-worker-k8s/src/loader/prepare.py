@@ -109,6 +109,8 @@ def _look_inside(environment: pathlib.Path, distribution: str) -> layout.Prepare
     try:
         found = layout.Prepared.load(result.stdout.splitlines()[-1])
     except (IndexError, ValueError, KeyError, TypeError):
+        if result.returncode < 0:
+            raise wheels.killed('the process that imports workflows-file', -result.returncode) from None
         raise CodeProblem(f'workflows-file cannot be imported: {last}') from None
     # Why, such code has said before.
     return dataclasses.replace(found, problem=f'{found.problem} ({last})') if _ENDED.fullmatch(found.problem) else found

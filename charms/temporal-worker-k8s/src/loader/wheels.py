@@ -6,6 +6,7 @@ import email.parser
 import pathlib
 import re
 import shutil
+import signal
 import tarfile
 import zipfile
 
@@ -24,6 +25,17 @@ class CodeProblem(Exception):
     def __init__(self, sentence: str, *, passing: bool = False):
         super().__init__(sentence)
         self.passing = passing
+
+
+def killed(what: str, number: int) -> CodeProblem:
+    """The problem that a signal has ended a program, which may go well another time.
+
+    Args:
+        what: the program.
+        number: of the signal.
+    """
+    why = ', mostly for want of memory' if number == signal.SIGKILL else ''
+    return CodeProblem(f'{what} was killed by signal {number}{why}: it is tried again', passing=True)
 
 
 def unpack(archive: pathlib.Path, target: pathlib.Path) -> list[pathlib.Path]:

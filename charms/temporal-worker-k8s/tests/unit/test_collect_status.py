@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 
 import ops
 import pytest
 import world
-from ops import testing
+from ops import pebble, testing
 
 import plan
 
@@ -252,6 +253,51 @@ def test_given_an_image_without_python_then_the_status_says_so(run, disk, archiv
     assert out.unit_status == ops.BlockedStatus(
         'temporal-worker-image cannot run the loader (no python3): attach one with Python, pip and temporalio'
     )
+
+
+def _change_error(words: str) -> pebble.ChangeError:
+    change = pebble.Change(pebble.ChangeID('1'), 'exec', '', 'Error', [], True, words, datetime.datetime.now(), None)
+    return pebble.ChangeError(words, change)
+
+
+_EXEC = 'cannot perform the following tasks:\n- exec command "python3"'
+
+
+@pytest.mark.parametrize(
+    ('error', 'sentence'),
+    [
+        (
+            pebble.ExecError(['python3'], 137, '', ''),
+            'the loader was killed by signal 9, mostly for want of memory: it is tried again',
+        ),
+        (
+            _change_error(f'{_EXEC} (timed out after 10m0s: context deadline exceeded)'),
+            'workflows-file was not installed within 600 s: it is tried again',
+        ),
+        (
+            pebble.TimeoutError('timed out waiting for change 1'),
+            'workflows-file was not installed within 600 s: it is tried again',
+        ),
+        (_change_error(''), 'the loader did not run (no message): it is tried again'),
+        (_change_error(f'{_EXEC} (gone)'), 'the loader did not run (exec command "python3" (gone)): it is tried again'),
+    ],
+)
+def test_given_a_loader_that_is_cut_off_then_it_is_tried_again_and_the_image_is_not_blamed(
+    ctx, run, disk, archive, worker, monkeypatch, error, sentence
+):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ops.Container, 'exec', fail)
+        patch.setattr(worker, 'prepare', lambda *_: None)
+        first = run(world.state(disk, archive))
+    assert first.unit_status == ops.BlockedStatus(sentence)
+    assert set(first.get_container('temporal-worker').service_statuses) == {plan.WAKER}
+
+    out = ctx.run(ctx.on.update_status(), first)
+
+    assert out.unit_status == ops.WaitingStatus('waiting for the worker to start')
 
 
 @pytest.mark.parametrize('event', ['install', 'start', 'stop', 'remove', 'update_status', 'leader_elected'])

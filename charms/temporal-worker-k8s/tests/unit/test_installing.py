@@ -50,6 +50,31 @@ def test_given_wheels_that_cannot_be_installed_then_the_problem_is_named(tmp_pat
     assert str(problem.value).startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ('program', 'number', 'sentence'),
+    [
+        ('pip', 9, 'pip was killed by signal 9, mostly for want of memory: it is tried again'),
+        ('venv', 15, 'venv was killed by signal 15: it is tried again'),
+    ],
+)
+def test_given_a_program_that_is_killed_when_installed_then_it_may_go_well_another_time(
+    tmp_path, monkeypatch, program, number, sentence
+):
+    def run(command, check=False, **_):
+        code = -number if program in command else 0
+        if check and code:
+            raise subprocess.CalledProcessError(code, command)
+        return subprocess.CompletedProcess(command, code, '', '')
+
+    monkeypatch.setattr(installing.subprocess, 'run', run)
+
+    with pytest.raises(CodeProblem) as found:
+        installing.install(world.wheel(tmp_path), tmp_path, tmp_path / 'venv')
+
+    assert str(found.value) == sentence
+    assert found.value.passing
+
+
 def test_given_an_image_without_pip_when_installed_then_the_image_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(
         installing.subprocess,

@@ -107,6 +107,21 @@ def test_given_an_environment_when_looked_into_then_its_answer_or_its_last_words
             prepare._look_inside(home, 'hello')
 
 
+def test_given_an_import_that_is_killed_then_the_problem_may_pass(home, monkeypatch):
+    _settings(home)
+    (home / 'bin').mkdir()
+    python = home / 'bin' / 'python'
+    python.write_text('#!/bin/sh\necho noise\nkill -KILL $$\n')
+    python.chmod(0o755)
+    monkeypatch.setenv('PYTHONPATH', '/loader')
+    monkeypatch.setattr(prepare, 'install', lambda _: ('hello', home))
+
+    result = _prepare(home, monkeypatch)
+
+    killed = 'the process that imports workflows-file was killed by signal 9, mostly for want of memory'
+    assert result == Prepared('k1', f'{killed}: it is tried again', passing=True)
+
+
 @pytest.mark.parametrize(
     ('given', 'path'),
     [({}, '/venv/bin:/image/bin'), ({'PATH': '/operator/bin'}, '/venv/bin:/operator/bin')],
