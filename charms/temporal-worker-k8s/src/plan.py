@@ -137,18 +137,30 @@ def _namespace_status(facts: Facts) -> ops.StatusBase:
     return ops.WaitingStatus(f'waiting for {app} to register namespace {facts.config.namespace}')
 
 
+def _is_prepared(facts: Facts) -> bool:
+    prepared = facts.code.prepared
+    return prepared.key == preparation_key(facts) and not prepared.passing
+
+
+def _unprepared_status(facts: Facts) -> ops.StatusBase:
+    prepared = facts.code.prepared
+    if prepared.key == preparation_key(facts):
+        return ops.BlockedStatus(_remedy(facts, prepared.problem))
+    return ops.MaintenanceStatus('installing the workflow code')
+
+
 CONDITIONS: tuple[Condition[Facts], ...] = (
     *_BEFORE_CODE,
     Condition('namespace', _has_namespace, _namespace_status, stops=False),
     Condition(
         'prepared',
-        lambda facts: bool(facts.command.words) or facts.code.prepared.key == preparation_key(facts),
-        lambda facts: ops.MaintenanceStatus('installing the workflow code'),
+        lambda facts: bool(facts.command.words) or _is_prepared(facts),
+        _unprepared_status,
         stops=False,
     ),
     Condition(
         'code',
-        lambda facts: bool(facts.command.words) or not facts.code.prepared.problem,
+        lambda facts: bool(facts.command.words) or facts.code.prepared.passing or not facts.code.prepared.problem,
         lambda facts: ops.BlockedStatus(_remedy(facts, facts.code.prepared.problem)),
     ),
     standing.CODE,
@@ -212,12 +224,11 @@ def make(facts: Facts) -> Plan:
     ready_for_code = first_unmet(_BEFORE_CODE, facts) is None
     files = _files(facts) if ready_for_code else ()
     layer = _own_layer if facts.command.words else _layer
-    key, prepared = preparation_key(facts), facts.code.prepared
     return Plan(
         unmet=unmet,
         stop=must_stop(CONDITIONS, facts),
         files=files,
-        prepare=key if files and not facts.command.words and (prepared.key != key or prepared.passing) else '',
+        prepare=preparation_key(facts) if files and not facts.command.words and not _is_prepared(facts) else '',
         layer=layer(facts, files) if files and unmet is None else {},
         attended=bool(facts.command.words),
         databag=_databag(facts),
@@ -225,7 +236,7 @@ def make(facts: Facts) -> Plan:
         requests=facts.integrations.requests,
         # Whoever no longer leads must know it, even where its options are wrong.
         standing=standing.wanted(facts) if unmet is None or not facts.leader else None,
-        wakes=(prepared.passing and not facts.command.words)
+        wakes=(facts.code.prepared.passing and not facts.command.words)
         or any(x.comes for x in (facts.secrets, facts.integrations, facts.authentication, facts.encryption)),
     )
 

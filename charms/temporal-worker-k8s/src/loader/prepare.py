@@ -20,6 +20,9 @@ from loader.wheels import CodeProblem
 _IMPORT = 120
 """Seconds that the code's import may take: a module that waits for something would keep the charm's hook for ever."""
 
+_INSTALLED = 'distribution.json'
+"""Beside the virtual environment, when all is in it: what was asked for, and the distribution that was chosen."""
+
 _LONGEST_PROBLEM = 300
 _ENDED = re.compile(r'workflows-file cannot be imported: \S+: SystemExit: \d*')
 """What is said of code that ends the process by a number."""
@@ -65,7 +68,7 @@ def install(wanted: layout.Settings) -> tuple[str, pathlib.Path]:
     folder = pathlib.Path(layout.archive(wanted.code)).parent
     environment = folder / 'venv'
     # The choice among several wheels is part of what is installed.
-    done = folder / 'distribution.json'
+    done = folder / _INSTALLED
     if done.exists():
         name, file_name = json.loads(done.read_text())
         if file_name == wanted.file_name:
@@ -77,6 +80,18 @@ def install(wanted: layout.Settings) -> tuple[str, pathlib.Path]:
     name = wheels.distribution(main)
     done.write_text(json.dumps([name, wanted.file_name]))
     return name, environment
+
+
+def installed(environment: pathlib.Path) -> str:
+    """The name of the distribution with the workflows that a virtual environment holds.
+
+    A worker asks so at its start: one that is started anew while newer code cannot be prepared goes on with its own.
+
+    Args:
+        environment: one into which code was installed.
+    """
+    name, _ = json.loads((environment.parent / _INSTALLED).read_text())
+    return name
 
 
 def look(distribution: str, wanted: layout.Settings) -> layout.Prepared:

@@ -17,7 +17,7 @@ from temporalio.worker import Interceptor
 from loader import discovery, health, layout
 from loader.activities import hand_over
 from loader.crew import Crew
-from loader.prepare import install, keys, presentable, settings, surroundings
+from loader.prepare import installed, keys, presentable, settings, surroundings
 from loader.watchdog import Restarts, Stuck, Watchdog
 from loader.wheels import CodeProblem
 
@@ -72,8 +72,7 @@ async def _main() -> None:
     wanted = settings()
     restarts = Restarts()
     try:
-        distribution, _ = install(wanted)
-        code = discovery.find(distribution, wanted.workflows, wanted.activities)
+        code = discovery.find(installed(pathlib.Path(sys.prefix)), wanted.workflows, wanted.activities)
     except CodeProblem as problem:
         _exit(restarts, presentable(str(problem)))
         return

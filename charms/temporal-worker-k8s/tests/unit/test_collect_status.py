@@ -247,6 +247,29 @@ def test_given_an_index_that_does_not_answer_then_it_is_asked_again_until_it_doe
     assert out.unit_status == ops.WaitingStatus('waiting for the worker to start')
 
 
+@pytest.mark.parametrize('passing', [True, False])
+def test_given_a_running_worker_and_code_that_cannot_be_had_now_then_it_goes_on_with_the_code_that_it_has(
+    ctx, run, disk, archive, worker, tmp_path, passing
+):
+    first = run(world.state(disk, archive))
+    worker.problem, worker.passing = 'the index does not answer: attach one', passing
+    other = world.tar(tmp_path / 'other.tar', world.wheel(tmp_path, 'other'))
+
+    second = ctx.run(ctx.on.upgrade_charm(), dataclasses.replace(first, resources=world.resources(other)))
+
+    assert second.unit_status == ops.BlockedStatus('the index does not answer: attach one')
+    container = second.get_container('temporal-worker')
+    goes_on = pebble.ServiceStatus.ACTIVE if passing else pebble.ServiceStatus.INACTIVE
+    assert container.service_statuses[plan.SERVICE] == goes_on
+    before = first.get_container('temporal-worker').plan.services[plan.SERVICE]
+    assert container.plan.services[plan.SERVICE] == before
+
+    worker.problem, worker.passing = '', False
+    if passing:
+        third = ctx.run(ctx.on.update_status(), second)
+        assert third.get_container('temporal-worker').plan.services[plan.SERVICE] != before
+
+
 def test_given_an_image_without_python_then_the_status_says_so(run, disk, archive):
     out = run(world.state(disk, archive, containers={world.container(disk, python=False)}))
 

@@ -69,6 +69,7 @@ def test_given_code_when_prepared_then_it_is_installed_once_and_looked_at_each_t
     assert second.key == 'k2'
     assert (home / 'code-1' / 'venv' / 'pyvenv.cfg').stat().st_mtime_ns == marker
     assert looked == ['venv hello'] * 2
+    assert prepare.installed(home / 'code-1' / 'venv') == 'hello'
 
 
 @pytest.mark.parametrize(
