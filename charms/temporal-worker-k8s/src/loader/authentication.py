@@ -51,10 +51,12 @@ class Keeper:
     Args:
         wanted: names the provider and the secret.
         state: is told of failures while an older token is still good.
+        certified: whether a client certificate says who the worker is.
     """
 
-    def __init__(self, wanted: layout.Settings, state: State):
+    def __init__(self, wanted: layout.Settings, state: State, *, certified: bool = False):
         self._provider, self._secret, self._address = wanted.provider, wanted.secret, wanted.address
+        self._certified = certified
         self._state = state
         self._credentials, self._warned = '', False
         self._forget()
@@ -120,6 +122,11 @@ class Keeper:
         """
         if not self._provider:
             who = 'a worker that does not say who it is: set auth-provider and auth-secret-id'
+            if self._certified:
+                who = (
+                    f'whom the client certificate of secret:{self._secret} (auth-secret-id) names: let the server '
+                    'authorise its subject, or juju update-secret takes another'
+                )
             return f'{self._address} refuses {who}', True
         expired = self._expired()
         if expired and self._failed.problem:

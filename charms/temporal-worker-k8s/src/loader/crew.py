@@ -136,7 +136,7 @@ class Crew:
     ):
         self._wanted, self._code, self._state = wanted, code, state
         self._keys, self._interceptors = keys or layout.Keys(), interceptors
-        self._keeper = Keeper(wanted, state)
+        self._keeper = Keeper(wanted, state, certified=bool(self._keys.certificate))
         self._stop = asyncio.Event()
         self._evicting = asyncio.Event()
         self._activities: dict[str, Activities] = {}

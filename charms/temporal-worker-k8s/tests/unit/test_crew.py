@@ -326,6 +326,21 @@ def test_given_no_token_when_there_is_one_then_the_worker_works_with_it(client, 
     asyncio.run(scenario())
 
 
+def test_given_a_certificate_that_may_not_do_it_then_the_refusal_names_it(client):
+    client.error = refusal(RPCStatusCode.PERMISSION_DENIED)
+
+    async def scenario() -> None:
+        state = State()
+        gang = Crew(settings(), CODE, state, layout.Keys('C', 'K'))
+        working = asyncio.create_task(gang.work())
+        await until(lambda: state.operator)
+        gang.stop()
+        await working
+        assert state.problem.startswith('h:1 refuses whom the client certificate of secret:')
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize('keys', [(), (base64.b64encode(bytes(32)).decode(),)])
 def test_given_keys_then_payloads_are_encrypted(client, keys):
     asyncio.run(Crew(settings(), CODE, State(), layout.Keys(encryption=keys)).connect())

@@ -95,6 +95,16 @@ def test_given_no_provider_then_no_header_is_sent_and_a_refusal_names_the_option
     )
 
 
+def test_given_a_certificate_alone_then_a_refusal_names_its_secret():
+    keeper = Keeper(settings(provider='', secret=SECRET), State(), certified=True)
+
+    assert keeper.refused() == (
+        f'h:1 refuses whom the client certificate of secret:{SECRET} (auth-secret-id) names: let the server authorise '
+        'its subject, or juju update-secret takes another',
+        True,
+    )
+
+
 def test_given_a_token_of_the_operators_then_it_is_sent_and_read_again_when_it_changes(files, clock):
     keeper, _ = _keeper('token')
     _credentials(files, token='one')
