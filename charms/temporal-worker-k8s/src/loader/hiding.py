@@ -12,13 +12,29 @@ from loader import layout
 _SHORTEST = 4
 """Characters of a value that is hidden; a shorter one is no secret, and would hide what is said."""
 
-_OWN = ('TWC_', 'TEMPORAL_')
+_OWN = frozenset(
+    (
+        *(
+            f'{prefix}_{name}'
+            for prefix in ('TWC', 'TEMPORAL')
+            for name in (
+                'AUTH_PROVIDER', 'CANDID_URL', 'CANDID_USERNAME', 'HOST', 'LOG_LEVEL', 'NAMESPACE',
+                'OIDC_AUTH_CERT_URL', 'OIDC_AUTH_TYPE', 'OIDC_AUTH_URI', 'OIDC_CLIENT_CERT_URL', 'OIDC_CLIENT_EMAIL',
+                'OIDC_CLIENT_ID', 'OIDC_PROJECT_ID', 'OIDC_TOKEN_URI', 'PROMETHEUS_PORT', 'QUEUE', 'SENTRY_ENVIRONMENT',
+                'SENTRY_REDACT_PARAMS', 'SENTRY_RELEASE', 'SENTRY_SAMPLE_RATE', 'TLS_ROOT_CAS',
+            )
+        ),
+        'TWC_SUPPORTED_ACTIVITIES', 'TWC_SUPPORTED_WORKFLOWS', 'TWC_WORKFLOWS_FILE_NAME',
+        'TEMPORAL_ADDRESS', 'TEMPORAL_TLS', 'TEMPORAL_TLS_SERVER_CA_CERT_DATA',
+    )
+)  # fmt: skip
+"""What the charm itself tells and is no secret. Its prefixes alone do not tell: TEMPORAL_API_KEY is an operator's."""
 
 
 def values() -> list[str]:
     """What is to be hidden, the longest first: the operator's variables, line by line, the credentials and the keys."""
     given = json.loads(pathlib.Path(layout.ENVIRONMENT).read_text())
-    own = {value for name, value in given.items() if name.startswith(_OWN)}
+    own = {value for name, value in given.items() if name in _OWN}
     credentials, keys = _content(layout.CREDENTIALS), _content(layout.KEYS)
     secret = [credentials.get('token', ''), credentials.get('private_key', ''), keys.get('key', '')]
     found = {*(value for value in given.values() if value not in own), *secret, *keys.get('encryption', ())}
