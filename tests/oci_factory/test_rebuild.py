@@ -21,6 +21,7 @@ from oci_factory.model import ImageReport, Report
 from served import SEED, TOKEN
 from simulation import Failed, Simulation
 from stand_ins.server import Server
+from temporal_events.workflows import ConsumeEvents
 
 WORLD = generator.make(SEED)
 
@@ -264,6 +265,24 @@ def test_a_release_that_is_none(simulation: Simulation, release: str) -> None:
 def test_no_images_at_a_time(simulation: Simulation) -> None:
     with pytest.raises(Failed, match='give a number from 1 up'):
         simulation.run('RebuildForRelease', '24.04', '*', False, 0)
+
+
+@pytest.mark.parametrize(
+    ('name', 'args', 'said'),
+    [
+        ('RebuildForRelease', (), "missing 1 required positional argument: 'release'"),
+        ('RebuildForRelease', ('24.04', '*', False, 'three'), 'Expected value to be int.float, was <class .str.>'),
+        ('RebuildForRelease', ('24.04', '*', False, 3, 4), 'takes from 2 to 5 positional arguments'),
+        ('ScanImages', ('*', 'no', 3), 'Expected value to be bool, was <class .str.>'),
+        ('ConsumeEvents', (), "missing 1 required positional argument: 'consumption'"),
+        ('ConsumeEvents', ('topic',), 'Cannot convert to dataclass'),
+        ('ConsumeEvents', ({'topics': 5},), 'Failed converting field topics on dataclass'),
+        ('ConsumeEventsWorkflow', ('topic',), "missing 1 required positional argument: 'consumer_group'"),
+    ],
+)
+def test_an_input_that_is_none_is_said(name: str, args: tuple[Any, ...], said: str) -> None:
+    with pytest.raises(Failed, match=said):
+        Simulation([*WORKFLOWS, ConsumeEvents], ACTIVITIES).run(name, *args)
 
 
 def test_images_that_cannot_be_listed(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:

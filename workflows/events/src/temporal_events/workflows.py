@@ -38,7 +38,8 @@ _RETRY: dict[str, Any] = {
 }
 
 
-@workflow.defn(name=names.CONSUME_EVENTS)
+# An input that is missing or no object would be tried again for ever.
+@workflow.defn(name=names.CONSUME_EVENTS, failure_exception_types=[TypeError])
 class ConsumeEvents:
     """Sees to it that one consumer of a group runs, on whichever worker; ends when it is cancelled."""
 

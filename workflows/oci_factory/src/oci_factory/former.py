@@ -9,7 +9,8 @@ with workflow.unsafe.imports_passed_through():
     from temporal_events.model import Consumption
 
 
-@workflow.defn
+# An input that is missing or of another type would be tried again for ever.
+@workflow.defn(failure_exception_types=[TypeError])
 class ConsumeEventsWorkflow:
     """Goes on as `ConsumeEvents` at once, under the same identifier."""
 

@@ -15,7 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from oci_factory.notices import Notices
 
 
-@workflow.defn
+# An input that is missing or of another type would be tried again for ever.
+@workflow.defn(failure_exception_types=[TypeError])
 class RebuildForRelease:
     """Finds every image with revisions that are released and built on an Ubuntu release, and has them rebuilt."""
 

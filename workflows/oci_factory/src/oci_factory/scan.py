@@ -18,7 +18,8 @@ with workflow.unsafe.imports_passed_through():
 _DONE = {issues.OPEN: 'issue opened', issues.UPDATE: 'issue updated', issues.CLOSE: 'issue closed'}
 
 
-@workflow.defn
+# An input that is missing or of another type would be tried again for ever.
+@workflow.defn(failure_exception_types=[TypeError])
 class ScanImages:
     """Has everything that is released scanned for vulnerabilities, and keeps an issue for each image that has some."""
 
