@@ -166,6 +166,9 @@ def test_a_registry_that_is_away_is_waited_for() -> None:
 def test_an_authority_is_trusted_alone() -> None:
     ca = trustme.CA().cert_pem.bytes().decode()
     assert len(registry.trust(ca).get_ca_certs()) == 1
+    assert len(registry.trust(f'# Zertifizierungsstelle für Köln\n{ca}').get_ca_certs()) == 1
+    with pytest.raises(ValueError, match='no certificate in PEM'):
+        registry.trust('ü')
     assert registry.trust('').verify_mode == ssl.CERT_REQUIRED
     with pytest.raises(ValueError, match='no certificate in PEM'):
         registry.trust('nonsense')

@@ -115,6 +115,8 @@ def test_the_registry_may_have_a_user_and_an_authority_of_its_own() -> None:
 def test_an_authority_is_given_as_text_in_one_line_or_more_or_as_a_file(tmp_path: pathlib.Path) -> None:
     ca = trustme.CA().cert_pem.bytes().decode()
     (tmp_path / 'ca.crt').write_text(ca)
+    commented = f'# Zertifizierungsstelle für Köln\n{ca}'
+    assert eventbus.brokers({**ENVIRONMENT, 'ROCKS_EVENTBUS_CA': commented}).ca == commented.strip()
     for value in (ca, ca.replace('\n', '\\n'), str(tmp_path / 'ca.crt')):
         assert eventbus.brokers({**ENVIRONMENT, 'ROCKS_EVENTBUS_CA': value}).ca.strip() == ca.strip()
 
@@ -146,6 +148,10 @@ def test_a_relation_to_kafka_gives_what_is_needed_unless_the_address_is_given() 
     ('changes', 'said'),
     [
         ({'ROCKS_EVENTBUS_KAFKA_ADDRESS': ''}, 'ROCKS_EVENTBUS_KAFKA_ADDRESS is not set: give it to the worker'),
+        (
+            {'ROCKS_EVENTBUS_KAFKA_ADDRESS': 'https://kafka:9094'},
+            'ROCKS_EVENTBUS_KAFKA_ADDRESS begins like a URL, and should be HOST:PORT: change it',
+        ),
         ({'ROCKS_EVENTBUS_USERNAME': ''}, 'ROCKS_EVENTBUS_USERNAME is not set'),
         ({'ROCKS_EVENTBUS_PASSWORD': ' '}, 'ROCKS_EVENTBUS_PASSWORD is not set'),
         ({'ROCKS_EVENTBUS_PROTOCOL': 'TLS'}, 'ROCKS_EVENTBUS_PROTOCOL is none of SASL_SSL, '),

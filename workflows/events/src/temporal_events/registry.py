@@ -131,8 +131,10 @@ def trust(ca: str) -> ssl.SSLContext:
     Raises:
         ValueError: when they cannot be read.
     """
+    # Comments between them may have any characters, and Python takes a text in ASCII only.
+    told = ca.encode('ascii', 'replace').decode()
     try:
-        return ssl.create_default_context(cadata=ca or None)
+        return ssl.create_default_context(cadata=told or None)
     except ssl.SSLError as error:
         raise ValueError(f'no certificate in PEM: {error.reason}') from None
 

@@ -57,6 +57,8 @@ def brokers(environ: Mapping[str, str]) -> kafka.Settings:
         raise _wrong(names['protocol'], f'is none of {", ".join(kafka.PROTOCOLS)}: change it')
     if mechanism not in kafka.MECHANISMS:
         raise _wrong(names['mechanism'], f'is none of {", ".join(kafka.MECHANISMS)}: change it')
+    if '://' in _value(environ, names['brokers']):
+        raise _wrong(names['brokers'], 'begins like a URL, and should be HOST:PORT: change it')
     secured = protocol.startswith('SASL_')
     return kafka.Settings(
         brokers=_needed(environ, names['brokers']),

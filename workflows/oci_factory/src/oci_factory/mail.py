@@ -102,13 +102,16 @@ def load(environ: Mapping[str, str]) -> Mail:
     if security not in _PORTS:
         raise wrong('OCI_FACTORY_SMTP_SECURITY is neither starttls nor tls nor none: change it')
     host, colon, port = place.partition(':')
-    if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if not _is_name(host) or (colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
         raise wrong('OCI_FACTORY_SMTP_HOST is neither HOST nor HOST:PORT: change it')
     credentials = None
     if environ.get('OCI_FACTORY_SMTP_USER', '').strip():
         user, password = notifiers.required(environ, 'OCI_FACTORY_SMTP_USER', 'OCI_FACTORY_SMTP_PASSWORD')
         if security == 'none':
             raise wrong('OCI_FACTORY_SMTP_SECURITY is none, and would show the password: use starttls or tls')
+        # As the library sends them; its error would quote the password.
+        if not (user + password).isascii():
+            raise wrong('OCI_FACTORY_SMTP_USER or OCI_FACTORY_SMTP_PASSWORD has characters beyond ASCII: change it')
         credentials = (user, password)
     return Mail(
         host,
@@ -119,3 +122,11 @@ def load(environ: Mapping[str, str]) -> Mail:
         [one.strip() for one in receivers.split(',') if one.strip()],
         environ.get(WEB_INTERFACE, '').strip(),
     )
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host can be asked for by that name."""
+    try:
+        return bool(host.encode('idna'))
+    except UnicodeError:
+        return False
