@@ -32,7 +32,8 @@ class RebuildImage:
     async def run(self, order: ImageOrder) -> ImageReport:
         """Do it.
 
-        What a source or GitHub refuses stands in the report; this workflow fails only if it is cancelled.
+        What a source or GitHub refuses stands in the report; this workflow ends without one if it is cancelled, or by
+        a mistake of ours.
 
         Args:
             order: which image, and how.

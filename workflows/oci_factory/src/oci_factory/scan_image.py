@@ -42,7 +42,8 @@ class ScanImage:
     async def run(self, order: ScanOrder) -> ImageScan:
         """Do it.
 
-        What a source, the scanner or GitHub refuses stands in the report; this workflow fails only if it is cancelled.
+        What a source, the scanner or GitHub refuses stands in the report; this workflow ends without one if it is
+        cancelled, or by a mistake of ours.
 
         Args:
             order: which image, and how.
