@@ -24,7 +24,7 @@ from loader.activities import Activities, Running, hand_over
 from loader.apart import Loops
 from loader.authentication import Keeper, Refused, Unreachable
 from loader.health import State
-from loader.watchdog import Evictions, Stuck
+from loader.watchdog import Stuck, failed_eviction
 
 _logger = logging.getLogger('temporal-worker')
 _RETRY = 2.0
@@ -138,7 +138,6 @@ class Crew:
         self._keys, self._interceptors = keys or layout.Keys(), interceptors
         self._keeper = Keeper(wanted, state, certified=bool(self._keys.certificate))
         self._stop = asyncio.Event()
-        self._evicting = asyncio.Event()
         self._activities: dict[str, Activities] = {}
         self._loops = Loops()
         self._runtime: Runtime | None = None
@@ -173,14 +172,6 @@ class Crew:
         Raises:
             Stuck: when only a new process can go on.
         """
-        sdk, evictions = logging.getLogger('temporalio.worker'), Evictions(self._evicting)
-        sdk.addHandler(evictions)
-        try:
-            await self._work()
-        finally:
-            sdk.removeHandler(evictions)
-
-    async def _work(self) -> None:
         failed = ''
         self._state.change(problem=f'{self._wanted.address} to answer')
         while not self._stop.is_set():
@@ -222,11 +213,12 @@ class Crew:
         ]
         running = [asyncio.create_task(worker.run()) for worker in workers]
         watch = pollers.Watch(client, self._wanted, self._code, self._state, self._keeper.refused, self._busy)
-        waits = watch.run(), self._stop.wait(), self._evicting.wait(), self._keeper.keep(client)
+        waits = watch.run(), self._stop.wait(), failed_eviction(workers), self._keeper.keep(client)
         watching = [asyncio.create_task(wait) for wait in waits]
         keeping = asyncio.create_task(keeper.Keeper(client, self._state).run())
         await asyncio.wait([*running, *watching], return_when=asyncio.FIRST_COMPLETED)
         stuck = watching[0].exception() if watching[0].done() else None
+        evicting = watching[2].done()
         for task in (*watching, keeping):
             task.cancel()
         await self._drain(client, workers, running)
@@ -234,7 +226,7 @@ class Crew:
             return ''
         if stuck:
             raise stuck
-        if self._evicting.is_set():
+        if evicting:
             raise Stuck('a workflow could not be evicted from memory, since its code did not let go')
         error = next((task.exception() for task in running if task.done() and task.exception()), None)
         return f'polling failed: {str(error).splitlines()[0][:120] if str(error or "") else "no reason given"}'

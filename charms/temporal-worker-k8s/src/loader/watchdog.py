@@ -11,7 +11,9 @@ import pathlib
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from temporalio.worker import Worker
 
 from loader import layout
 
@@ -87,19 +89,10 @@ class Watchdog:
         self._give_up(f'its event loop was blocked for {_BLOCKED:.0f} s')
 
 
-class Evictions(logging.Handler):
-    """Hears the SDK say that a workflow cannot be evicted: nothing else of it tells, and its slot is lost.
+async def failed_eviction(workers: Iterable[Worker]) -> None:
+    """Return when a workflow of one of the SDK's workers cannot be evicted: its slot is lost.
 
-    Args:
-        happened: is set.
+    But for a message, which an option or the code's own logging may hide, the SDK tells it by this number alone.
     """
-
-    def __init__(self, happened: asyncio.Event):
-        super().__init__(logging.ERROR)
-        self._happened = happened
-        self._loop = asyncio.get_running_loop()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Look at one message of the SDK."""
-        if 'continually retrying eviction' in str(record.msg):
-            self._loop.call_soon_threadsafe(self._happened.set)
+    while not any(getattr(getattr(each, '_workflow_worker', None), '_could_not_evict_count', 0) for each in workers):
+        await asyncio.sleep(_BEAT)

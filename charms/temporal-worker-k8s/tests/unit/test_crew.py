@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import inspect
 import logging
 import socket
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from served import CODE, FakeClient, FakeWorker, refusal, settings, until
 from temporalio.client import Client
 from temporalio.service import RPCStatusCode, TLSConfig
+from temporalio.worker import Worker
+from temporalio.worker._workflow import _WorkflowWorker
 
-from loader import crew, health, layout, pollers
+from loader import crew, health, layout, pollers, watchdog
 from loader.activities import Running
 from loader.authentication import Keeper, Refused, Unreachable
 from loader.crew import Crew
@@ -126,25 +130,31 @@ def test_given_a_worker_that_the_server_refused_when_it_no_longer_does_then_it_w
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ('message', 'ends'), [('Timed out, continually retrying eviction. x', True), ('Something else', False)]
-)
-def test_given_a_workflow_that_cannot_be_evicted_then_the_process_has_to_end(client, message, ends):
+def test_given_a_workflow_that_cannot_be_evicted_and_logs_that_are_hidden_then_the_process_has_to_end(
+    client, monkeypatch
+):
+    monkeypatch.setattr(watchdog, '_BEAT', 0.01)
+    monkeypatch.setattr(logging.getLogger('temporalio.worker._workflow'), 'disabled', True)
+
     async def scenario() -> None:
-        gang = Crew(settings(), CODE, State())
+        gang = Crew(settings(queues=('a', 'b')), CODE, State())
         working = asyncio.create_task(gang.work())
-        await until(lambda: FakeWorker.made)
-        logging.getLogger('temporalio.worker._workflow').error(message)
+        await until(lambda: len(FakeWorker.made) == 2)
         await asyncio.sleep(0.05)
-        if not ends:
-            gang.stop()
-            await working
-            return
+        assert not FakeWorker.made[0].shut.is_set()
+        monkeypatch.setattr(
+            FakeWorker.made[1], '_workflow_worker', SimpleNamespace(_could_not_evict_count=1), raising=False
+        )
         with pytest.raises(Stuck, match='could not be evicted'):
             await working
         assert FakeWorker.made[0].shut.is_set()
 
     asyncio.run(scenario())
+
+
+def test_given_the_sdk_then_it_counts_what_cannot_be_evicted_where_the_worker_looks():
+    assert 'self._workflow_worker = _WorkflowWorker(' in inspect.getsource(Worker)
+    assert 'self._could_not_evict_count += 1' in inspect.getsource(_WorkflowWorker)
 
 
 def test_given_an_activity_that_does_not_end_when_stopped_then_it_is_handed_over(client, monkeypatch):
