@@ -6,6 +6,7 @@ Ends by os._exit alone: threads of activities that do not end would keep the int
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import pathlib
@@ -22,6 +23,8 @@ from loader.watchdog import Restarts, Stuck, Watchdog
 from loader.wheels import CodeProblem
 
 _logger = logging.getLogger('temporal-worker')
+_TOLD = 60.0
+"""Seconds for which a process answers that cannot import the code."""
 
 
 def _log(level: str) -> None:
@@ -68,13 +71,23 @@ def _reports(wanted: layout.Settings, state: health.State) -> list[Interceptor]:
     return [reports.begin(**wanted.sentry)]  # type: ignore[arg-type]
 
 
+async def _tell(problem: str) -> None:
+    """Answer for a while why the code does not run, which it did when it was prepared; then another process tries."""
+    _logger.error('%s', problem)
+    # A port that is taken, too: another process may get it.
+    with contextlib.suppress(OSError):
+        await asyncio.wait_for(health.serve(health.State(problem=problem, operator=True)), _TOLD)
+
+
 async def _main() -> None:
     wanted = settings()
     restarts = Restarts()
     try:
         code = discovery.find(installed(pathlib.Path(sys.prefix)), wanted.workflows, wanted.activities)
     except CodeProblem as problem:
-        _exit(restarts, presentable(str(problem)))
+        reason = presentable(str(problem))
+        await _tell(reason)
+        _exit(restarts, reason)
         return
     state = health.State()
     gang = Crew(wanted, code, state, keys(), _reports(wanted, state))
