@@ -13,6 +13,9 @@ from user_secrets import identifier
 PROVIDERS = ('token', 'google', 'candid', 'mtls')
 CIPHERS = ('aes-gcm', 'aes-eax')
 
+_MOST_AUTHORITIES = 120 * 1024
+"""Linux starts no program with a variable of 128 KiB; the rest is for its name, and for what a relation says."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Access:
@@ -67,6 +70,11 @@ class Access:
             )
         if self.cipher not in CIPHERS:
             return f'encryption-cipher must be {" or ".join(CIPHERS)}: juju config {app} encryption-cipher={CIPHERS[0]}'
+        if len(self.authorities.encode()) > _MOST_AUTHORITIES:
+            return (
+                f'tls-root-cas has more than {_MOST_AUTHORITIES // 1024} KiB, which no environment variable can hold: '
+                f"name the authority of the server's certificate alone: juju config {app} tls-root-cas=@FILE.pem"
+            )
         if self.authorities and not _are_authorities(self.authorities):
             return f'tls-root-cas is no certificate in PEM: juju config {app} tls-root-cas=@FILE.pem'
         return ''

@@ -144,6 +144,11 @@ def test_given_a_secret_then_the_code_has_it_by_the_names_of_canonicals_charm(
             {'tls-root-cas': 'nonsense'},
             f'tls-root-cas is no certificate in PEM: juju config {APP} tls-root-cas=@FILE.pem',
         ),
+        (
+            {'tls-root-cas': PEM * (120 * 1024 // len(PEM) + 1)},
+            'tls-root-cas has more than 120 KiB, which no environment variable can hold: name the authority of the '
+            f"server's certificate alone: juju config {APP} tls-root-cas=@FILE.pem",
+        ),
     ],
 )
 def test_given_an_option_that_cannot_be_then_the_status_says_what_it_takes(run, disk, archive, options, sentence):
