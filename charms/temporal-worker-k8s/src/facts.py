@@ -65,18 +65,26 @@ class Resource:
         path: where Juju has put it; None where nothing is attached.
         key: changes with the file; not with its content alone, but a file is attached anew far more rarely than a hook
             runs, and reading 40 MB in each would double its cost.
+        trouble: why Juju cannot hand over what may be attached; empty where it could, or nothing is.
     """
 
     path: pathlib.Path | None = None
     key: str = ''
+    trouble: str = ''
 
     @classmethod
     def load(cls, model: ops.Model, name: str) -> Resource:
         """Ask Juju for the file; an empty one counts as none, since Juju cannot detach a resource."""
         try:
             path = model.resources.fetch(name)
-        except (ops.ModelError, NameError):
+        except NameError:
             return cls()
+        except ops.ModelError as error:
+            words = str(error).strip()
+            # The words of all of Juju's versions, where nothing is attached; the latter while a client still sends it.
+            if any(absent in words for absent in ('not found', 'not uploaded yet')):
+                return cls()
+            return cls(trouble=words.rpartition(': ')[2][:80] or 'no reason given')
         stat = path.stat()
         return cls(path, f'{stat.st_size}-{stat.st_mtime_ns}') if stat.st_size else cls()
 
@@ -115,6 +123,7 @@ class Facts:
     Attributes:
         app: this application's name.
         leader: whether this unit speaks for it.
+        env_file: the content of `variables`.
         proxies: the model's, by the names of variables; their URLs may hold passwords.
     """
 
@@ -125,6 +134,7 @@ class Facts:
     standing: Options
     server: Server
     workflows: Resource
+    env_file: Resource
     integrations: Integrations
     variables: Variables
     secrets: Secrets
@@ -132,6 +142,13 @@ class Facts:
     encryption: Encryption
     proxies: Mapping[str, str]
     code: Code
+
+    @property
+    def withheld(self) -> str:
+        """What of the attached files Juju cannot hand over now, and why; empty for nothing."""
+        files = {'workflows-file': '' if self.command.words else self.workflows.trouble}
+        files['env-file'] = self.env_file.trouble
+        return ', '.join(f'{name} ({trouble})' for name, trouble in files.items() if trouble)
 
     @property
     def given(self) -> dict[str, str]:
@@ -154,6 +171,7 @@ class Facts:
         """
         app = charm.app.name
         config = Config.load(charm.config, app)
+        env_file = Resource.load(charm.model, 'env-file')
         identity = Authentication.load(charm.model, config.access, app, secrets, anew=anew)
         return cls(
             app=app,
@@ -164,7 +182,8 @@ class Facts:
             server=Server.load(charm.model, config, certified=bool(identity.certificate)),
             workflows=Resource.load(charm.model, 'workflows-file'),
             integrations=Integrations.load(charm.model, charm.config, secrets, anew=anew),
-            variables=Variables.load(Resource.load(charm.model, 'env-file').path, app),
+            env_file=env_file,
+            variables=Variables.load(env_file.path, app),
             proxies=_proxies(os.environ),
             secrets=Secrets.load(charm.model, config.secrets, app, secrets, anew=anew),
             authentication=identity,

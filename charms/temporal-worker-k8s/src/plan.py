@@ -68,8 +68,14 @@ _BEFORE_CODE: tuple[Condition[Facts], ...] = (
     ),
     own_image.OPTION,
     Condition(
+        'resources',
+        lambda facts: not facts.withheld,
+        lambda facts: ops.WaitingStatus(f'waiting for Juju to hand over {facts.withheld}'),
+        stops=False,
+    ),
+    Condition(
         'workflows-file',
-        lambda facts: facts.workflows.path is not None or bool(facts.command.words),
+        lambda facts: bool(facts.workflows.path or facts.workflows.trouble or facts.command.words),
         lambda facts: ops.BlockedStatus(
             f'no workflow code: juju attach-resource {facts.app} workflows-file=FILE.tar, or set worker-command'
         ),
@@ -236,7 +242,8 @@ def make(facts: Facts) -> Plan:
         requests=facts.integrations.requests,
         # Whoever no longer leads must know it, even where its options are wrong.
         standing=standing.wanted(facts) if unmet is None or not facts.leader else None,
-        wakes=(facts.code.prepared.passing and not facts.command.words)
+        wakes=bool(facts.withheld)
+        or (facts.code.prepared.passing and not facts.command.words)
         or any(x.comes for x in (facts.secrets, facts.integrations, facts.authentication, facts.encryption)),
     )
 

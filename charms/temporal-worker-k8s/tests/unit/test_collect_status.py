@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import pathlib
 
 import ops
 import pytest
@@ -151,13 +152,62 @@ def test_given_an_empty_workflows_file_then_it_counts_as_none(run, disk, tmp_pat
     assert run(world.state(disk, empty)).unit_status == _NO_CODE
 
 
-def test_given_no_workflows_file_then_the_status_says_how_to_attach_one(run, disk, archive, monkeypatch):
+@pytest.mark.parametrize(
+    'words',
+    [
+        'HTTP request failed: Get https://c/resources/workflows-file: resource#a/workflows-file not found',
+        'resource "workflows-file" not found',
+        'resource "workflows-file" data not uploaded yet',
+    ],
+)
+def test_given_no_workflows_file_then_the_status_says_how_to_attach_one(run, disk, archive, monkeypatch, words):
     def fail(*_: object) -> None:
-        raise ops.ModelError('ERROR could not download resource')
+        raise ops.ModelError(f'ERROR could not download resource: {words}\n')
 
     monkeypatch.setattr(ops.model.Resources, 'fetch', fail)
 
     assert run(world.state(disk, archive)).unit_status == _NO_CODE
+
+
+def test_given_a_charm_without_the_resource_then_there_is_none(run, disk, archive, monkeypatch):
+    def fail(*_: object) -> None:
+        raise NameError
+
+    monkeypatch.setattr(ops.model.Resources, 'fetch', fail)
+
+    assert run(world.state(disk, archive)).unit_status == _NO_CODE
+
+
+@pytest.mark.parametrize(
+    ('withheld', 'words', 'told'),
+    [
+        ('workflows-file', 'Get "https://c:17070": dial tcp: connection refused', 'connection refused'),
+        ('env-file', '', 'no reason given'),
+    ],
+)
+def test_given_a_running_worker_and_a_file_that_juju_cannot_hand_over_then_it_goes_on_with_what_it_has(
+    ctx, run, disk, archive, tmp_path, monkeypatch, withheld, words, told
+):
+    env = tmp_path / 'x.env'
+    env.write_text('A=1')
+    first = run(world.state(disk, archive, resources=world.resources(archive, env)))
+    before = (disk / 'environment.json').read_text()
+    real = ops.model.Resources.fetch
+
+    def fetch(resources: ops.model.Resources, name: str) -> pathlib.Path:
+        if name == withheld:
+            raise ops.ModelError(words and f'ERROR could not download resource: {words}\n')
+        return real(resources, name)
+
+    monkeypatch.setattr(ops.model.Resources, 'fetch', fetch)
+
+    out = ctx.run(ctx.on.update_status(), first)
+
+    assert out.unit_status == ops.WaitingStatus(f'waiting for Juju to hand over {withheld} ({told})')
+    container = out.get_container('temporal-worker')
+    assert container.service_statuses[plan.SERVICE] == pebble.ServiceStatus.ACTIVE
+    assert plan.WAKER in container.service_statuses
+    assert (disk / 'environment.json').read_text() == before
 
 
 @pytest.mark.parametrize(
