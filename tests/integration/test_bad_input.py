@@ -135,21 +135,28 @@ def test_given_no_queue_and_no_server_then_blocked_asks_for_one_after_the_other(
     suite.wait_active(juju)
 
 
-@pytest.mark.parametrize(
-    ('option', 'value', 'sentence'),
-    [
-        ('supported-workflows', 'Missing', 'workflows-file has no workflow named Missing (there is: Pulse)'),
-        ('supported-activities', 'missing', 'workflows-file has no activity named missing (there is: beat)'),
-        ('host', 'somewhere:7233', 'the server is named twice, by relation and by host'),
-        ('namespace', 'temporal-system', 'temporal-k8s registers no namespace temporal-system'),
-        ('workflows-file-name', 'other.whl', 'workflows-file-name is other.whl, but workflows-file holds'),
-    ],
-)
-def test_given_an_option_of_the_worker_that_fits_nothing_then_blocked_names_it(juju, worker, option, value, sentence):
-    juju.config(worker, {option: value})
+_WRONG = {
+    'supported-workflows': ('Missing', 'workflows-file has no workflow named Missing (there is: Pulse)'),
+    'supported-activities': ('missing', 'workflows-file has no activity named missing (there is: beat)'),
+    'host': ('somewhere:7233', 'the server is named twice, by relation and by host'),
+    'namespace': ('temporal-system', 'temporal-k8s registers no namespace temporal-system'),
+    'workflows-file-name': ('other.whl', 'workflows-file-name is other.whl, but workflows-file holds'),
+}
+"""Options of the worker to a value that fits nothing, and what is said of that."""
+
+
+@pytest.mark.parametrize('option', _WRONG)
+def test_given_an_option_of_the_worker_that_fits_nothing_then_blocked_names_it(juju, worker, option):
+    value, sentence = _WRONG[option]
+    # The one before is mended at the same time: each way back to active would take longer than all this.
+    juju.config(worker, {option: value}, reset=[other for other in _WRONG if other != option])
+
     suite.wait_status(juju, worker, f'blocked: {sentence}')
 
-    juju.config(worker, reset=option)
+
+def test_given_options_that_are_mended_then_the_worker_works_again(juju, worker):
+    juju.config(worker, reset=list(_WRONG))
+
     suite.wait_active(juju)
 
 

@@ -11,6 +11,8 @@ import pytest
 import suite
 import temporal
 
+pytestmark = pytest.mark.soak
+
 SERVER, ADMIN, WORKER = 'engine', 'tools', 'pulse'
 _WITH_NAME = suite.ROOT / 'demo' / 'with-name'
 

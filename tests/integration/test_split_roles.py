@@ -58,6 +58,7 @@ def test_given_a_cluster_then_nobody_listens_for_callers_without_authorisation_a
         assert opened == (['7233/tcp'] if app == FRONT else [])
 
 
+@pytest.mark.soak
 def test_given_a_running_cluster_when_a_role_is_scaled_then_its_unit_joins_and_workflows_go_on(juju, pulse, address):
     with temporal.under_load(address, pulse) as load:
         juju.add_unit(HISTORY)
@@ -68,6 +69,7 @@ def test_given_a_running_cluster_when_a_role_is_scaled_then_its_unit_joins_and_w
     assert len(juju.status().apps[HISTORY].units) == 2
 
 
+@pytest.mark.soak
 def test_given_more_connections_than_postgresql_allows_when_asked_for_then_the_numbers_are_told_and_nothing_restarts(
     juju, deployed
 ):
@@ -80,6 +82,7 @@ def test_given_more_connections_than_postgresql_allows_when_asked_for_then_the_n
     suite.wait_active(juju)
 
 
+@pytest.mark.soak
 def test_given_a_member_when_its_relation_goes_then_it_says_so_and_when_back_it_serves_again(juju, deployed):
     juju.remove_relation(f'{MATCHING}:join-cluster', f'{FRONT}:cluster')
     suite.wait_status(juju, MATCHING, 'blocked: services has no frontend')

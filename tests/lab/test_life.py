@@ -66,7 +66,8 @@ def test_given_a_lab_that_is_up_when_up_again_then_nothing_is_started():
 
 
 @pytest.mark.parametrize(
-    'name', ['kubelet', 'containerd', 'kube-apiserver', pytest.param('etcd', marks=pytest.mark.soak)]
+    'name',
+    ['kubelet', *(pytest.param(part, marks=pytest.mark.soak) for part in ('containerd', 'kube-apiserver', 'etcd'))],
 )
 def test_given_a_part_when_killed_then_up_starts_it_and_no_other(juju, name):
     before = {part.name: processes.pid(part.name) for part in parts.all_parts()}
@@ -140,6 +141,7 @@ def test_given_down_then_nothing_of_the_lab_is_left_and_models_come_back_with_up
     _comes_back(juju)
 
 
+@pytest.mark.soak
 def test_given_settings_of_the_kernel_when_the_lab_goes_then_each_is_what_it_was():
     machine.lab('down')
     paths = {pathlib.Path('/proc/sys', name) for name in host.SYSCTLS if pathlib.Path('/proc/sys', name).exists()}
