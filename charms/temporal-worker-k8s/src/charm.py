@@ -105,9 +105,12 @@ class TemporalWorkerCharm(ops.CharmBase):
         """Make everything look like the plan, whatever happened."""
         # Juju tells neither that a secret was revoked nor that it was removed.
         self._anew = isinstance(event, ops.ConfigChangedEvent | ops.UpdateStatusEvent)
-        if self._plan.prepare:
+        prepares = bool(self._plan.prepare)
+        if prepares:
             self._prepare()
         self.workload.apply(self._plan)
+        if prepares and self._plan.layer:
+            self.workload.forget_code(self._facts.workflows.key)
         if self._facts.code.reachable:
             integration_report.Ledger(self._container).note(self._facts.integrations.found)
         if self._facts.leader:

@@ -100,6 +100,17 @@ class Workload:
         if wanted.wakes:
             workload.wake(self._container, plan.WAKER, layout.NOTICE, _LOOK_AGAIN)
 
+    def forget_code(self, but: str) -> None:
+        """Remove installed code from which no worker runs any more.
+
+        Args:
+            but: identifies the code that runs.
+        """
+        kept = pathlib.PurePosixPath(layout.archive(but)).parent.name
+        for found in self._container.list_files(layout.HOME, pattern='code-*'):
+            if found.name != kept:
+                self._container.remove_path(found.path, recursive=True)
+
     def _mind_the_last_stop(self, wanted: pebble.Service | None) -> None:
         """Wait until Pebble has forgotten the last stop, before a worker that runs is stopped, and note this one.
 

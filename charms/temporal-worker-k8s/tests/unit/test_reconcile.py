@@ -82,17 +82,27 @@ def test_given_a_running_worker_when_an_option_changes_then_it_is_restarted_and_
     assert len(ctx.exec_history['temporal-worker']) == (2 if prepares else 1)
 
 
-def test_given_new_code_when_attached_then_it_is_installed(ctx, run, disk, archive, tmp_path):
+def test_given_new_code_when_attached_then_it_is_installed_and_the_old_one_removed(ctx, run, disk, archive, tmp_path):
     first = run(world.state(disk, archive))
     other = world.tar(tmp_path / 'other.tar', world.wheel(tmp_path, 'other'))
     attached = dataclasses.replace(first, resources=world.resources(other))
 
     ctx.run(ctx.on.upgrade_charm(), attached)
 
+    assert [path.parent.name for path in disk.glob('code-*/workflows-file')] == [f'code-{_settings(disk).code}']
+
+
+@pytest.mark.parametrize('passing', [True, False])
+def test_given_new_code_that_cannot_run_when_attached_then_the_old_one_stays(
+    ctx, run, disk, archive, worker, tmp_path, passing
+):
+    first = run(world.state(disk, archive))
+    worker.problem, worker.passing = 'the index does not answer', passing
+    other = world.tar(tmp_path / 'other.tar', world.wheel(tmp_path, 'other'))
+
+    ctx.run(ctx.on.upgrade_charm(), dataclasses.replace(first, resources=world.resources(other)))
+
     assert len(list(disk.glob('code-*/workflows-file'))) == 2
-    assert _settings(disk).code in {
-        path.parent.name.removeprefix('code-') for path in disk.glob('code-*/workflows-file')
-    }
 
 
 def test_given_an_env_file_when_started_then_its_values_stand_in_one_file_only(ctx, run, disk, archive, tmp_path):
