@@ -1,9 +1,9 @@
 """A charm may die at any hook command of any hook: it is run again, and the end is what an undisturbed one would have.
 
 Both charms of the suite are deployed with another `dispatch` (killer/): it kills the charm's process at each hook
-command, and once more after the last, in every situation in which it has not been killed yet; hooks for notices at
-commands that tell Juju something. Juju would wait longer and longer before it tries again: `juju resolved` makes it try
-at once, but for notices.
+command, and once more after the last, in every situation in which it has not been killed yet; hooks for notices and
+update-status at commands that tell Juju something. Juju would wait longer and longer before it tries again: `juju
+resolved` makes it try at once, but for those.
 """
 
 from __future__ import annotations
