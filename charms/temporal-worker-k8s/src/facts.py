@@ -123,7 +123,7 @@ class Facts:
     Attributes:
         app: this application's name.
         leader: whether this unit speaks for it.
-        env_file: the content of `variables`.
+        env_file: what `variables` are read from.
         proxies: the model's, by the names of variables; their URLs may hold passwords.
     """
 
