@@ -33,22 +33,25 @@ class Usage:
 
     def __str__(self) -> str:
         largest = sorted(self.shares.items(), key=lambda item: -item[1])[:3]
-        return f'{self.busy:.0%} busy: ' + ', '.join(f'{name} {share:.0%}' for name, share in largest if share >= 0.01)
+        named = ', '.join(f'{name} {share:.0%}' for name, share in largest if share >= 0.01)
+        return f'{self.busy:.0%} busy' + (f': {named}' if named else '')
 
 
 @contextlib.contextmanager
 def watched() -> Iterator[Usage]:
     """Measure the body. Containers that end within it are not told apart from all else."""
     usage = Usage()
-    began, before, ticks = time.monotonic(), _containers(), _ticks()
+    # Asking for the containers takes a while, and is no part of what is measured.
+    before = _containers()
+    began, worked = time.monotonic(), processors()
     yield usage
     usage.seconds = time.monotonic() - began
     total = usage.seconds * (os.cpu_count() or 1)
+    usage.busy = (processors() - worked) / total
     # Those that began within the body have used all that they have since.
     for (name, identifier), used in _containers().items():
         share = (used - before.get((name, identifier), 0.0)) / total
         usage.shares[name] = usage.shares.get(name, 0.0) + share
-    usage.busy = (_ticks() - ticks) / os.sysconf('SC_CLK_TCK') / total
     usage.shares[_REST] = max(0.0, usage.busy - sum(usage.shares.values()))
 
 
@@ -62,12 +65,12 @@ def median(usages: Sequence[Usage]) -> Usage:
     )
 
 
-def _ticks() -> int:
-    """Ticks that all processors have worked since the machine started."""
+def processors() -> float:
+    """Seconds that all processors have worked since the machine started."""
     user, nice, system, _idle, _iowait, irq, softirq, *_ = map(
         int, pathlib.Path('/proc/stat').read_text().splitlines()[0].split()[1:]
     )
-    return user + nice + system + irq + softirq
+    return (user + nice + system + irq + softirq) / os.sysconf('SC_CLK_TCK')
 
 
 def _containers() -> dict[tuple[str, str], float]:
