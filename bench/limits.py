@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 _GROUPS = pathlib.Path('/sys/fs/cgroup')
 _AGENTS = 'hooks and agents'
 _REST = 'cluster and client'
+_FULL = 0.9
+"""Share of the time from which on there was no processor to be had for more."""
 
 
 @dataclasses.dataclass
@@ -35,6 +37,11 @@ class Usage:
         largest = sorted(self.shares.items(), key=lambda item: -item[1])[:3]
         named = ', '.join(f'{name} {share:.0%}' for name, share in largest if share >= 0.01)
         return f'{self.busy:.0%} busy' + (f': {named}' if named else '')
+
+    @property
+    def limit(self) -> str:
+        """What it comes to: that there are no more processors, or something that more of them would not mend."""
+        return f'{"" if self.busy >= _FULL else "not "}the number of processors, {self}'
 
 
 @contextlib.contextmanager

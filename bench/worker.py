@@ -1,208 +1,135 @@
-"""What the worker charm's workers achieve, each figure beside a worker of the plain SDK against the same server."""
+"""The worker's figures, each beside a worker of the plain SDK against the same server."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import dataclasses
-import os
 import pathlib
+import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import jubilant
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
 
-from bench import labour, wheel
-from bench.deployment import DIST, images
+from bench import figures, image, labour, limits, load, models, restarts, starts, tables, wheel
+from bench.deployment import DIST, WORKER, images
+from bench.figures import Beside, Taken
+from bench.plain import Plain
 
-_APP = 'labour'
-_CHARM = 'temporal-worker-k8s'
-_ROUNDS = 5
-_SECONDS = 10.0
-_AT_A_TIME = 20
-_ACTIVITIES = 10
-_PATIENCE = 180.0
+_WHEEL, _IMAGE = 'labour', 'own'
+"""The applications, each of which polls a queue of its name: one that gets code, and one whose image has it."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Beside:
-    """A figure of the charm's worker and of one without it, medians of some rounds in turn."""
-
-    charm: float
-    plain: float
-
-    @property
-    def ratio(self) -> float:
-        """The charm's, as a multiple of the other's."""
-        return self.charm / self.plain
-
-
-@dataclasses.dataclass(frozen=True)
-class Worker:
-    """The figures.
+class _Scene:
+    """What is measured.
 
     Attributes:
-        activities: ended per second and per processor of the machine, server and client on it as well.
-        start: seconds from the start of the process until the server sees it poll.
-        shipped: seconds from `juju attach-resource` of other code to its first poll, by the kind of code.
-        silence: the longest time without an end of a workflow, under load, in which an option restarted the worker.
+        juju: the model.
+        address: HOST:PORT of the server's frontend.
+        wheel: one wheel, under a name that Juju takes.
+        images: references of the image with a worker of its own, which are attached in turn.
     """
 
-    activities: Beside
-    start: Beside
-    shipped: dict[str, float]
-    silence: float
+    juju: jubilant.Juju
+    address: str
+    wheel: pathlib.Path
+    images: tuple[str, str]
 
 
-def measure(juju: jubilant.Juju, server: str = 'temporal-k8s') -> Worker:
-    """Deploy a worker into a model with a server, measure, and leave it there.
+@dataclasses.dataclass(frozen=True)
+class _Round:
+    """What was measured in one round.
 
-    Args:
-        juju: the model; its server has the namespace default.
-        server: the application.
+    Attributes:
+        figures: those that are compared.
+        restarts: the charm's and the plain one.
     """
-    address = f'{juju.status().apps[server].address}:7233'
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        code = wheel.archive(folder, _APP, pathlib.Path(labour.__file__).read_text())
-        resources = {'temporal-worker-image': images()['temporal-worker-image'], 'workflows-file': str(code)}
-        juju.deploy(DIST / f'{_CHARM}.charm', _APP, resources=resources, config={'queue': _APP})
-        juju.integrate(f'{_APP}:temporal-host-info', f'{server}:temporal-host-info')
-        juju.wait(lambda status: jubilant.all_active(status, _APP), timeout=180)
-        rates, starts = [], []
-        for _ in range(_ROUNDS):
-            queue = f'plain-{uuid.uuid4().hex[:6]}'
-            with _plain(address, queue) as plain_start:
-                plain_rate = asyncio.run(_rate(address, queue))
-            rates.append((asyncio.run(_rate(address, _APP)), plain_rate))
-            starts.append((_restarted(juju, address), plain_start))
-        shipped = {
-            'an archive of wheels': _shipped(juju, address, DIST / 'oci-factory.tar'),
-            'one wheel': _shipped(juju, address, code),
-        }
-        silence = _silence(juju, address)
-    return Worker(_beside(rates, os.cpu_count() or 1), _beside(starts), shipped, silence)
+
+    figures: figures.Round
+    restarts: tuple[restarts.Restart, restarts.Restart]
 
 
-def _beside(pairs: list[tuple[float, float]], divisor: float = 1) -> Beside:
-    charm, plain = zip(*pairs, strict=True)
-    return Beside(statistics.median(charm) / divisor, statistics.median(plain) / divisor)
+def run(rounds: int) -> None:
+    """Measure in a model of its own."""
+    with models.with_server() as (juju, address), tempfile.TemporaryDirectory() as name:
+        scene = _deploy(juju, address, pathlib.Path(name))
+        found = []
+        for number in range(1, rounds + 1):
+            print(f'worker: round {number} of {rounds}', flush=True)
+            found.append(_round(scene, number))
+            _print(found)
 
 
-@contextlib.contextmanager
-def _plain(address: str, queue: str) -> Iterator[float]:
-    """A worker without the charm, and how long it took until it polled."""
-    began = time.time()
-    process = subprocess.Popen([sys.executable, '-m', 'bench.labour', address, queue])
-    try:
-        yield _polled(address, queue, began) - began
-    finally:
-        process.terminate()
-        process.wait()
+def _deploy(juju: jubilant.Juju, address: str, folder: pathlib.Path) -> _Scene:
+    worker_image = images()['temporal-worker-image']
+    own = image.ensure(worker_image)
+    program = pathlib.Path(labour.__file__).read_text()
+    # Juju takes a file with the ending that the charm names, and no other.
+    code = folder / f'{_WHEEL}.tar'
+    shutil.copy(wheel.wheel(folder, _WHEEL, {f'{_WHEEL}/__init__.py': program}, ['temporalio']), code)
+    resources = {'temporal-worker-image': worker_image, 'workflows-file': str(code)}
+    juju.deploy(DIST / f'{WORKER}.charm', _WHEEL, resources=resources, config={'queue': _WHEEL})
+    config = {'queue': _IMAGE, 'worker-command': image.COMMAND}
+    juju.deploy(DIST / f'{WORKER}.charm', _IMAGE, resources={'temporal-worker-image': own[0]}, config=config)
+    for app in (_WHEEL, _IMAGE):
+        juju.integrate(f'{app}:temporal-host-info', f'{models.SERVER}:temporal-host-info')
+    for app in (_WHEEL, _IMAGE):
+        starts.quiet(juju, app)
+    return _Scene(juju, address, code, own)
 
 
-def _restarted(juju: jubilant.Juju, address: str) -> float:
-    """Seconds from the start of the charm's process until it polls."""
-    command = ['kubectl', '--namespace', juju.model or '', 'exec', f'{_APP}-0', '--container=temporal-worker', '--']
-    # Without what ends before: only the new process's way to its first poll is measured.
-    subprocess.run([*command, '/charm/bin/pebble', 'stop', 'temporal-worker'], check=True, capture_output=True)
-    began = time.time()
-    starting = subprocess.Popen(
-        [*command, '/charm/bin/pebble', 'start', 'temporal-worker'],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+def _round(scene: _Scene, number: int) -> _Round:
+    """All figures once, the charm's and the plain worker's in turn."""
+    juju, address = scene.juju, scene.address
+    with Plain('bench.labour', address, f'plain-{uuid.uuid4().hex[:6]}') as plain:
+        with limits.watched() as usage:
+            plain_start = Taken(plain.first_poll(), usage)
+        plain_rate = _watched(lambda: load.rate(address, plain.queue))
+        plain_restart = restarts.under_load(address, plain.queue, plain.restart)
+    found = {}
+    # The wheel comes after the archive, since what follows needs its code.
+    for kind, app, resource, value in (
+        ("an image's own worker", _IMAGE, 'temporal-worker-image', scene.images[number % 2]),
+        ('an archive of wheels', _WHEEL, 'workflows-file', str(DIST / 'oci-factory.tar')),
+        ('one wheel', _WHEEL, 'workflows-file', str(scene.wheel)),
+    ):
+        # Those of one kind have the plain worker's start to be compared with; what limits that is told once.
+        beside = plain_start if not found else Taken(plain_start.value)
+        attached = starts.attached(juju, app, resource, value, address)
+        found[f'{kind}: start of the process to first poll, s'] = Beside(starts.process(juju, app, address), beside)
+        found[f'{kind}: attached to first poll, s'] = Beside(attached, Taken(plain_start.value))
+    starts.quiet(juju, _WHEEL)
+    rate = _watched(lambda: load.rate(address, _WHEEL))
+    found['activities per second and processor'] = Beside(rate, plain_rate)
+    # Another value each time, so that it is a change.
+    restart = restarts.under_load(address, _WHEEL, lambda: juju.config(_WHEEL, {'max-cached-workflows': 900 + number}))
+    starts.quiet(juju, _WHEEL)
+    found['restart under load: without a poller, s'] = Beside(
+        Taken(restart.gap, restart.usage), Taken(plain_restart.gap, plain_restart.usage)
     )
-    try:
-        return _polled(address, _APP, began) - began
-    finally:
-        starting.wait()
-
-
-def _shipped(juju: jubilant.Juju, address: str, code: pathlib.Path) -> float:
-    """Juju replaces the pod for it."""
-    before, began = _pod(juju), time.time()
-    juju.cli('attach-resource', _APP, f'workflows-file={code}')
-    while _pod(juju) in ('', before):
-        if time.time() > began + _PATIENCE:
-            raise TimeoutError('the pod is not replaced')
-        time.sleep(0.2)
-    found = _polled(address, _APP, time.time()) - began
-    juju.wait(lambda status: jubilant.all_active(status, _APP) and jubilant.all_agents_idle(status, _APP), timeout=180)
-    return found
-
-
-def _pod(juju: jubilant.Juju) -> str:
-    query = ['--ignore-not-found', '--output=jsonpath={.metadata.uid}']
-    command = ['kubectl', '--namespace', juju.model or '', 'get', 'pod', f'{_APP}-0', *query]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def _silence(juju: jubilant.Juju, address: str) -> float:
-    def restart() -> None:
-        time.sleep(3)
-        juju.config(_APP, {'max-cached-workflows': 900})
-        time.sleep(20)
-
-    return asyncio.run(_gap(address, restart))
-
-
-def _polled(address: str, queue: str, since: float) -> float:
-    """Wait until somebody has polled a queue for activities after a moment; the time of the first such poll seen.
-
-    An identity tells nothing: in a new pod a process has the number that it had in the old one.
-    """
-    request = DescribeTaskQueueRequest(
-        namespace='default', task_queue=TaskQueue(name=queue), task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+    found['restart under load: longest without an end, s'] = Beside(
+        Taken(restart.silence), Taken(plain_restart.silence)
     )
-
-    async def main() -> float:
-        client = await Client.connect(address)
-        while time.time() < since + _PATIENCE:
-            pollers = (await client.workflow_service.describe_task_queue(request)).pollers
-            if late := [seen for one in pollers if (seen := one.last_access_time.ToNanoseconds() / 1e9) > since]:
-                return min(late)
-            await asyncio.sleep(0.05)
-        raise TimeoutError(f'nobody polls {queue}')
-
-    return asyncio.run(main())
+    found['restart under load: slowest workflow, s'] = Beside(Taken(restart.slowest), Taken(plain_restart.slowest))
+    return _Round(found, (restart, plain_restart))
 
 
-async def _rate(address: str, queue: str) -> float:
-    """Activities that end per second, some workflows at a time, for some seconds."""
-    client = await Client.connect(address)
-    began, done = time.monotonic(), 0
-
-    async def go_on() -> None:
-        nonlocal done
-        while time.monotonic() - began < _SECONDS:
-            await _labour(client, queue, _ACTIVITIES)
-            done += _ACTIVITIES
-
-    await asyncio.gather(*(go_on() for _ in range(_AT_A_TIME)))
-    return done / (time.monotonic() - began)
+def _watched(measure: Callable[[], float]) -> Taken:
+    with limits.watched() as usage:
+        value = measure()
+    return Taken(value, usage)
 
 
-async def _gap(address: str, meanwhile: Callable[[], None]) -> float:
-    """The longest time between two ends of workflows while something happens, with one workflow after the other."""
-    client = await Client.connect(address)
-    working = asyncio.create_task(asyncio.to_thread(meanwhile))
-    longest, last = 0.0, time.monotonic()
-    while not working.done():
-        await _labour(client, _APP, 1)
-        longest, last = max(longest, time.monotonic() - last), time.monotonic()
-    await working
-    return longest
-
-
-async def _labour(client: Client, queue: str, activities: int) -> None:
-    name = f'labour-{uuid.uuid4().hex}'
-    await client.execute_workflow('Labour', activities, id=name, task_queue=queue)
+def _print(found: list[_Round]) -> None:
+    tables.beside('worker', [each.figures for each in found])
+    of_both = [one for each in found for one in each.restarts]
+    resolution = statistics.median(one.resolution for one in of_both)
+    noise = statistics.median(one.noise for one in of_both)
+    print(
+        '\nWithout a poller: by the times of polls that the server tells. It was asked at least every '
+        f'{resolution * 1000:.0f} ms, by which each end of the gap may be too far out; without a restart the longest '
+        f'time between two polls was {noise * 1000:.0f} ms. The plain worker runs on this machine, beside the cluster; '
+        'all first polls are compared with that after a start of its process.'
+    )
