@@ -15,7 +15,7 @@ help:
 	@echo 'make test      all tests; make soak: those that take longer, too'
 	@echo 'make up | status | down | clean-lab'
 	@echo 'make pack | images | images-previous | lint | unit | terraform'
-	@echo 'make bench     figures; PART=server|worker|rebuild: that part only, ROUNDS=n: medians of n instead of 5'
+	@echo 'make bench     figures; PART=server|worker|events|rebuild: that part only, ROUNDS=n: medians of n instead of 5'
 	@echo 'eval "$$(make -s env)"   lets this shell speak to the lab'
 
 up down status env pack kafka images:
@@ -59,9 +59,10 @@ terraform:
 
 # What each part of the figures needs; the plan of a rebuild needs no lab.
 part := $(or $(PART),all)
-needs_all := up pack images-previous
+needs_all := up pack kafka images-previous
 needs_server := up pack images-previous
 needs_worker := up pack images
+needs_events := up pack kafka images
 bench: $(needs_$(part))
 	@$(on) $(uv) run --quiet --frozen --all-packages --group integration --group lab python -m bench \
 		--part '$(part)' $(if $(ROUNDS),--rounds '$(ROUNDS)')

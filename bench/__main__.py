@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from bench import choices, rebuild, server, worker
+from bench import choices, events, rebuild, server, worker
 
-_PARTS = {'server': server.run, 'worker': worker.run, 'rebuild': rebuild.run}
+_PARTS = {'server': server.run, 'worker': worker.run, 'events': events.run, 'rebuild': rebuild.run}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NoReturn
 
-PARTS = ('server', 'worker', 'rebuild')
+PARTS = ('server', 'worker', 'events', 'rebuild')
 ALL = 'all'
 
 

@@ -14,7 +14,7 @@ from bench import choices
     [
         ('', choices.PARTS, 5),
         ('--part all', choices.PARTS, 5),
-        ('--part worker --rounds 2', ('worker',), 2),
+        ('--part events --rounds 2', ('events',), 2),
         ('--rounds 1', choices.PARTS, 1),
         *((f'--part {part}', (part,), 5) for part in choices.PARTS),
     ],
@@ -28,7 +28,7 @@ def test_what_is_asked_for_is_measured(line: str, parts: tuple[str, ...], rounds
     [
         (
             '--part kafka',
-            r"argument --part: invalid choice: 'kafka' \(choose .*all.*server.*worker.*rebuild.*\)",
+            r"argument --part: invalid choice: 'kafka' \(choose .*all.*server.*worker.*events.*rebuild.*\)",
         ),
         ('--part', r'argument --part: expected one argument'),
         ('--rounds 0', r"argument --rounds: '0' is no number from 1 up"),
