@@ -51,15 +51,17 @@ class Image:
         return {'version': 2, 'upload': list(uploads.values())}
 
     def choose(self, builds: dict[str, dict[str, Any]]) -> dict[str, list[tuple[str, str]]]:
-        """Build to channels: each channel goes to the newest of those that have a tag of it."""
+        """Build to channels: of those with a tag of it, a channel goes to the one it leads to, or to the newest."""
         chosen: dict[str, list[tuple[str, str]]] = {}
         for track in self.live_tracks(builds):
             for risk in generator.RISKS:
                 claims = [name for name, build in builds.items() if self.spellings(track, risk) & build['tags']]
                 if len({self.triplet(builds[name]) for name in claims}) > 1:
                     self.findings.add(('contested-channel', f'{track}_{risk}'))
+                lead = self.leading.get(f'{track}_{risk}')
                 if claims:
-                    chosen.setdefault(max(claims, key=self.age), []).append((track, risk))
+                    owner = max(claims, key=lambda name: (self.age(name)[0] == lead, self.age(name)))
+                    chosen.setdefault(owner, []).append((track, risk))
         return chosen
 
     @staticmethod

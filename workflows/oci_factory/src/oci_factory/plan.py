@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from oci_factory import builds
 from oci_factory.builds import ANY, Build
@@ -24,8 +24,9 @@ def plan_rebuild(
     """Decide what to rebuild of one image, and where to release it.
 
     A released revision whose base is the Ubuntu release is built again from the same source, and released to the
-    channels whose tags the registry shows on it now. Where a tag and its alias are on different revisions, the newest
-    revision keeps the channel. What cannot be done is noted, and never keeps the rest from being done.
+    channels whose tags the registry shows on it now. Where a tag and its alias are on different revisions, the one to
+    which the release file leads keeps the channel, or else the newest: a tag that was left behind undoes no roll-back.
+    What cannot be done is noted, and never keeps the rest from being done.
 
     Args:
         releases: the image's `_releases.json`, parsed.
@@ -36,7 +37,8 @@ def plan_rebuild(
     """
     found, notes = _relevant(releases, metadata, release)
     known = releases if isinstance(releases, Mapping) else {}
-    owners: dict[Channel, Build] = {}
+    leads = released_channels(known)[0]
+    claims: dict[Channel, list[Build]] = {}
     ends: dict[str, str] = {}
     tagged: set[Channel] = set()
     shown: set[int] = set()
@@ -52,21 +54,17 @@ def plan_rebuild(
                 notes.append(end)
                 continue
             ends[channel.track] = end
-            # By ascending revision: the newest one stays.
-            loser = owners.get(channel)
-            if loser and loser.triplet != build.triplet:
-                text = (
-                    f'{loser.name} and {build.name} both have tags of {channel}; only {build.name} is rebuilt for it.'
-                )
-                notes.append(Note('contested-channel', str(channel), text))
-            owners[channel] = build
+            claims.setdefault(channel, []).append(build)
+    owners = {channel: _owner(claiming, leads.get(channel)) for channel, claiming in claims.items()}
+    for channel, claiming in claims.items():
+        notes += _contested(channel, claiming, owners[channel])
     notes += [
         Note(
             'untagged-channel',
             str(channel),
             f'{channel} leads to revision {revision}, but the registry has its tag on nothing that is rebuilt.',
         )
-        for channel, revision in released_channels(known)[0].items()
+        for channel, revision in leads.items()
         if channel not in tagged and revision in shown and not _expired(channel.track, known, now)
     ]
     uploads = _uploads(owners, found, ends)
@@ -115,6 +113,21 @@ def _channels(build: Build, tags: Mapping[str, str]) -> tuple[list[Channel], lis
         text = f'{build.name} is released, but no channel has it in the registry.'
         notes.append(Note(_UNTAGGED, build.name, text))
     return channels, notes
+
+
+def _owner(claiming: Sequence[Build], lead: int | None) -> Build:
+    """Which of the builds with a tag of a channel keeps it; they come by ascending revision."""
+    return ([build for build in claiming if build.revision == lead] or claiming)[-1]
+
+
+def _contested(channel: Channel, claiming: Sequence[Build], owner: Build) -> list[Note]:
+    """What is to be said where builds of different sources have tags of a channel."""
+    if len({build.triplet for build in claiming}) < 2:
+        return []
+    names = ' and '.join(build.name for build in claiming)
+    return [
+        Note('contested-channel', str(channel), f'{names} have tags of {channel}; only {owner.name} is rebuilt for it.')
+    ]
 
 
 def _expired(track: str, releases: Mapping[str, object], now: datetime.datetime) -> bool:
