@@ -34,6 +34,7 @@ class Source:
 
     def __init__(self, *rounds: Sequence[Message] | Exception, idle: Callable[[], None] = lambda: None) -> None:
         self._rounds, self._idle = deque(rounds), idle
+        self.wrong = ''
         self.acknowledged: list[int] = []
         self.kept = 0
         self.closed = False
@@ -52,6 +53,9 @@ class Source:
 
     async def acknowledge(self, messages: Sequence[Message]) -> None:
         self.acknowledged += [one.position for one in messages]
+
+    def trouble(self) -> str:
+        return self.wrong
 
     def tell(self, progress: Progress) -> None:
         progress.positions = {'base/0': len(self.acknowledged)}

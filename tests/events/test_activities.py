@@ -109,6 +109,20 @@ def test_heartbeats_come_while_nothing_does(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(surroundings.beats) > 5
 
 
+def test_what_is_waited_for_is_said_in_every_heartbeat_and_now_and_then_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(activities, '_BEAT', 0.01)
+    monkeypatch.setattr(activities, '_REMINDER', 0.1)
+    surroundings, source = Surroundings(Server()), Waiting([message(0)])
+    source.wrong = 'a topic is missing'
+    surroundings.run(source, stint=0.55)
+    last = surroundings.beats[-1]
+    assert last.waiting == 'a topic is missing' and last.since
+    reminders = [line for line in caplog.messages if line.startswith(f'waits since {last.since}: a topic is missing')]
+    assert 2 <= len(reminders) <= 5
+
+
 def retry(server: Server, letter: Letter) -> Outcome:
     work = Surroundings(server).environment.run(activities.retry, letter, decide)
     return asyncio.run(cast('Any', work))

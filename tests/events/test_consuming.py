@@ -59,6 +59,13 @@ def test_a_source_that_does_not_answer_is_asked_again() -> None:
     assert source.acknowledged == [0] and progress.waiting == ''
 
 
+def test_what_is_wrong_while_messages_come_is_told_too() -> None:
+    source = Source([message(0)])
+    source.wrong = 'one topic of two is missing'
+    assert run(source, at_once).waiting == 'one topic of two is missing'
+    assert source.acknowledged == [0]
+
+
 def test_a_source_that_does_not_answer_keeps_nobody_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consuming.Backoff, 'seconds', lambda _: 60)
     source = Source(Unavailable('no broker'))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import confluent_kafka as ck
 import pytest
-from temporal_events import kafka
+from temporal_events import kafka, troubles
 from temporal_events.kafka import Kafka, Settings
 from temporal_events.model import Consumption, Message, Progress, Unavailable
 
@@ -28,18 +28,16 @@ class Delivered:
     said: bytes | None = b'a'
     named: bytes | None = None
     more: list[tuple[str, bytes | None]] | None = None
+    of: str = 't'
     when: tuple[int, int] = (ck.TIMESTAMP_CREATE_TIME, 1000)
     wrong: ck.KafkaError | None = None
 
     def __getattr__(self, name: str) -> Callable[[], Any]:
         known = {'offset': 'at', 'partition': 'where', 'value': 'said', 'key': 'named', 'headers': 'more'}
-        field = {**known, 'timestamp': 'when', 'error': 'wrong'}.get(name)
+        field = {**known, 'timestamp': 'when', 'error': 'wrong', 'topic': 'of'}.get(name)
         if field is None:
             raise AttributeError(name)
         return lambda: getattr(self, field)
-
-    def topic(self) -> str:
-        return 't'
 
 
 class Consumer:
@@ -276,7 +274,11 @@ def test_progress_tells_positions_and_lag_as_far_as_they_are_known(script: deque
     assert progress.positions == {'t/0': 4, 't/1': 6} and progress.lag == {'t/0': 6}
 
 
-@pytest.mark.parametrize('how', [lambda one: one.options['error_cb'](AWAY), Delivered(0, wrong=AWAY)])
+def said(error: ck.KafkaError) -> Callable[[Consumer], None]:
+    return lambda consumer: consumer.options['error_cb'](error)
+
+
+@pytest.mark.parametrize('how', [said(AWAY), Delivered(0, wrong=AWAY)])
 def test_a_problem_is_told_until_messages_come(script: deque[Any], how: Any) -> None:
     script += [how]
 
@@ -293,7 +295,7 @@ def test_a_problem_is_told_until_messages_come(script: deque[Any], how: Any) -> 
 
 def test_of_brokers_that_are_down_it_is_told_why_if_that_is_known(script: deque[Any]) -> None:
     refused = ck.KafkaError(ck.KafkaError._AUTHENTICATION, 'Authentication failed')
-    script += [Delivered(0, wrong=refused), Delivered(0, wrong=AWAY)]
+    script += [said(refused), said(AWAY)]
 
     async def main() -> None:
         one = source()
@@ -307,9 +309,117 @@ def test_of_brokers_that_are_down_it_is_told_why_if_that_is_known(script: deque[
 def test_a_problem_of_which_nothing_is_heard_any_more_is_over(
     script: deque[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script += [Delivered(0, wrong=AWAY)]
-    monkeypatch.setattr(kafka, '_TROUBLED', 0)
+    script += [said(AWAY)]
+    monkeypatch.setattr(troubles, 'REPEATED', 0)
     assert run(taken(source())) == []
+
+
+MISSING = ck.KafkaError(ck.KafkaError.UNKNOWN_TOPIC_OR_PART, 'Subscribed topic not available: u')
+BARRED = ck.KafkaError(ck.KafkaError.GROUP_AUTHORIZATION_FAILED, 'Group authorization failed')
+
+
+@dataclasses.dataclass
+class Clock:
+    """Of the troubles."""
+
+    now: float = 1_000_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(troubles, 'time', clock)
+    return clock
+
+
+async def told(one: Kafka) -> str:
+    """What a source that has nothing says is the reason; empty if it says nothing."""
+    try:
+        found = await one.take()
+    except Unavailable as error:
+        return str(error)
+    assert found == []
+    return one.trouble()
+
+
+def test_what_is_said_once_is_told_for_as_long_as_it_is_so(script: deque[Any], clock: Clock) -> None:
+    words = 'Kafka does not deliver: Subscribed topic not available: u (have it made, or correct its name)'
+
+    async def main() -> None:
+        one = source()
+        script.append(Delivered(0, wrong=MISSING, of='u'))
+        for _ in range(3):
+            assert await told(one) == words
+            clock.now += troubles.ASKED - 1
+            assert await told(one) == words
+            # Another consumer says it again.
+            clock.now += 1
+            script.append(Delivered(0, wrong=MISSING, of='u'))
+        assert await told(one) == words
+        assert [each.closed for each in Consumer.made] == [True, True, True, False]
+        # Somebody has made it: the next one has nothing to say.
+        clock.now += troubles.ASKED
+        assert await told(one) == words
+        clock.now += troubles.REPEATED
+        assert await told(one) == ''
+        clock.now += 2 * troubles.ASKED
+        assert await told(one) == '' and len(Consumer.made) == 5
+
+    run(main())
+
+
+def test_a_topic_that_is_missing_is_told_of_while_another_one_delivers(script: deque[Any], clock: Clock) -> None:
+    script += [assign(0), Delivered(0), Delivered(0, wrong=MISSING, of='u')]
+
+    async def main() -> None:
+        one = source()
+        assert places([*await one.take()]) == ['t/0/0']
+        assert 'not available: u' in one.trouble()
+        script.append(Delivered(0, of='u'))
+        with pytest.raises(Unavailable, match='not available: u'):
+            await one.take()
+        # It is there after all.
+        script.extend([lambda each: each.callbacks['on_assign'](each, [ck.TopicPartition('u', 0)])])
+        assert 'not available: u' in await told(one)
+        script.append(Delivered(0, of='u'))
+        assert [each.lane for each in await one.take()] == ['u/0']
+        assert one.trouble() == ''
+
+    run(main())
+
+
+def test_a_group_that_may_not_be_joined_is_told_of_until_it_is(script: deque[Any], clock: Clock) -> None:
+    async def main() -> None:
+        one = source()
+        script.append(Delivered(0, wrong=BARRED, of=''))
+        assert (await told(one)).endswith('Group authorization failed (let the user read as the consumer group)')
+        clock.now += troubles.REPEATED + 1
+        assert 'Group authorization failed' in await told(one)
+        script.append(assign(0))
+        assert await told(one) == ''
+
+    run(main())
+
+
+def test_what_is_settled_is_committed_before_another_consumer_asks_what_is_wrong(
+    script: deque[Any], clock: Clock
+) -> None:
+    script += [assign(0), Delivered(7), Delivered(0, wrong=MISSING, of='u')]
+
+    async def main() -> None:
+        one = source()
+        found = [*await one.take()]
+        Consumer.made[0].refuses = True
+        await one.acknowledge(found)
+        Consumer.made[0].refuses = False
+        clock.now += troubles.ASKED
+        await told(one)
+
+    run(main())
+    assert [each.committed for each in Consumer.made] == [[({'t/0': 8}, True)], []]
 
 
 def test_after_a_fatal_error_there_is_another_consumer(script: deque[Any]) -> None:

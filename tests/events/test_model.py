@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
-from temporal_events.model import Consumption
+from temporal_events.model import Consumption, Progress
 from temporalio.converter import value_to_type
 
 
@@ -21,3 +22,19 @@ from temporalio.converter import value_to_type
 )
 def test_what_is_missing_is_said(wanted: dict[str, Any], said: str) -> None:
     assert value_to_type(Consumption, wanted).problem == said
+
+
+def test_the_moment_since_when_something_is_waited_for_stays_until_nothing_is() -> None:
+    progress = Progress()
+    progress.wait('a')
+    progress.since = 'before'
+    progress.wait('b')
+    assert (progress.waiting, progress.since) == ('b', 'before')
+    progress.wait('')
+    assert (progress.waiting, progress.since) == ('', '')
+    progress.wait('a')
+    assert datetime.datetime.fromisoformat(progress.since).tzinfo == datetime.UTC
+
+
+def test_progress_of_an_earlier_version_can_be_read() -> None:
+    assert value_to_type(Progress, {'started': 3, 'letters': 0, 'waiting': '', 'positions': {}, 'lag': {}}).started == 3

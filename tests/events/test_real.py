@@ -20,7 +20,7 @@ import pytest
 import trustme
 from bus import Bus, event
 from oci_factory import consume, release
-from temporal_events import avro
+from temporal_events import avro, troubles
 from temporal_events.kafka import Kafka
 from temporal_events.model import Consumption, Letter, Message, Unavailable
 from temporal_events.registry import Registry
@@ -306,6 +306,38 @@ def test_without_a_registry_events_wait_for_it(bus: Bus, topic: str) -> None:
                 await asyncio.to_thread(bus.parts.registry.start)
             await all_there(client, topic, 10)
             assert await letters(client, topic) == []
+            await end(handle)
+
+    run(main())
+
+
+def test_a_topic_that_is_missing_is_told_of_until_it_is_there(
+    bus: Bus, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # librdkafka says it once: that it goes on being told is due to another consumer, now and then.
+    monkeypatch.setattr(troubles, 'ASKED', 6)
+    monkeypatch.setattr(troubles, 'REPEATED', 6)
+    name = request.node.name.replace('_', '-')[:80]
+
+    async def main() -> None:
+        async with echo.server() as client, working(client):
+            handle = await begin(client, name)
+
+            async def waits() -> bool:
+                return f'not available: {name}' in (await progress(handle)).get('waiting', '')
+
+            await until(waits)
+            since = (await progress(handle))['since']
+            await asyncio.sleep(30)
+            assert await waits() and (await progress(handle))['since'] == since
+            bus.topic(name)
+            bus.send(name, events(bus, bus.register(name), name, *range(5)))
+            await all_there(client, name, 5)
+
+            async def goes_on() -> bool:
+                return not (await progress(handle))['waiting']
+
+            await until(goes_on)
             await end(handle)
 
     run(main())

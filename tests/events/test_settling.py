@@ -61,6 +61,32 @@ def test_what_is_waited_for_is_told(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_what_one_waits_for_is_told_while_others_are_settled() -> None:
+    """And what the source has said is wrong stays."""
+    open_door = asyncio.Event()
+
+    def how(one: Message) -> Start:
+        if one.position == 1 and not open_door.is_set():
+            raise Unavailable('the schema registry does not know schema 9 yet')
+        return decide(one)
+
+    async def main() -> None:
+        made = settler(Server(), how)
+        made._progress.wait('a topic is missing')
+        await made.settle(message(0))
+        assert made._progress.waiting == 'a topic is missing'
+        waits = asyncio.create_task(made.settle(message(1)))
+        while made._progress.waiting == 'a topic is missing':
+            await asyncio.sleep(0.01)
+        await made.settle(message(2))
+        assert made._progress.waiting == 'the schema registry does not know schema 9 yet'
+        open_door.set()
+        await waits
+        assert made._progress.waiting == ''
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
 def test_a_registry_that_does_not_answer_is_waited_for() -> None:
     answers = [Unavailable('no registry')] * 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import time
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -17,6 +18,9 @@ from temporal_events.workflows import STINT
 _BEAT = 1.0
 _END = 4.0
 """Seconds that a consumer gets to end, and again when it is cancelled. Mostly it needs a fraction of the first."""
+
+_REMINDER = 300.0
+"""Seconds between two lines in the log on what is waited for."""
 
 _SOON = datetime.timedelta(milliseconds=100)
 
@@ -83,6 +87,13 @@ async def retry(letter: Letter, decide: Decide) -> Outcome:
 
 
 async def _beat(progress: Progress) -> None:
+    """Say how far it has got, and in the log every few minutes what it waits for: what began it may be far above."""
+    told = time.monotonic()
     while True:
         activity.heartbeat(progress)
+        if not progress.waiting:
+            told = time.monotonic()
+        elif time.monotonic() - told >= _REMINDER:
+            told = time.monotonic()
+            activity.logger.warning('waits since %s: %s', progress.since, progress.waiting)
         await asyncio.sleep(_BEAT)

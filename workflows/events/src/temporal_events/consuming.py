@@ -40,6 +40,10 @@ class Source(Protocol):
         """
         ...
 
+    def trouble(self) -> str:
+        """What is wrong with it although it answers, as when one of several topics is missing; empty for nothing."""
+        ...
+
     def tell(self, progress: Progress) -> None:
         """Write down positions and lag."""
         ...
@@ -65,12 +69,12 @@ async def consume(source: Source, settle: Settle, stop: asyncio.Event, progress:
             try:
                 messages = await source.take()
             except Unavailable as error:
-                progress.waiting = str(error)
+                progress.wait(str(error))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), backoff.seconds())
                 continue
             backoff.reset()
-            progress.waiting = ''
+            progress.wait(source.trouble())
             if messages:
                 settled = await _settle(source, messages, settle, stop, progress)
                 await source.acknowledge(in_order(messages, settled))

@@ -7,7 +7,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import confluent_kafka as ck
 
 from temporal_events.model import Consumption, Message, Progress, Unavailable
+from temporal_events.troubles import Troubles
 
 PROTOCOLS = ('SASL_SSL', 'SASL_PLAINTEXT', 'SSL', 'PLAINTEXT')
 MECHANISMS = ('SCRAM-SHA-512', 'SCRAM-SHA-256', 'PLAIN')
@@ -33,8 +33,13 @@ is delivered twice, which harms nobody.
 """
 
 _CLOSE = 3.0
-_TROUBLED = 30.0
-"""Seconds for which a problem counts that librdkafka has told of: it tells again every ten seconds while it lasts."""
+_REMEDIES = {
+    ck.KafkaError.UNKNOWN_TOPIC_OR_PART: 'have it made, or correct its name',
+    ck.KafkaError.TOPIC_EXCEPTION: 'correct its name',
+    ck.KafkaError.TOPIC_AUTHORIZATION_FAILED: 'let the user read it',
+    ck.KafkaError.GROUP_AUTHORIZATION_FAILED: 'let the user read as the consumer group',
+}
+"""Error to what helps against it."""
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar('_T')
@@ -104,12 +109,13 @@ class Kafka:
         self._topics = list(consumption.topics)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, f'kafka-{consumption.group}')
         self._consumer: ck.Consumer | None = None
-        self._trouble: tuple[float, str] = (0.0, '')
+        self._troubles = Troubles()
         self._assigned: dict[tuple[str, int], int] = {}
         """Partition to the number of its assignment: what was taken in an earlier one is not ours to acknowledge."""
         self._assignments = 0
         self._waiting: deque[Message] = deque()
-        self._paused = self._fatal = False
+        self._paused = self._worn = False
+        """Worn is a consumer that another one is to follow: after a fatal error, or to be told anew what is wrong."""
         self._owed: dict[tuple[str, int], int] = {}
         """Partition to the offset that is still to be committed."""
         self._next: dict[tuple[str, int], int] = {}
@@ -126,6 +132,10 @@ class Kafka:
     async def acknowledge(self, messages: Sequence[Message]) -> None:
         """Have the offsets committed, without waiting for that: who dies before it is done meets them again."""
         await self._run(functools.partial(self._acknowledge, messages))
+
+    def trouble(self) -> str:
+        """What librdkafka has said that is wrong; it may be wrong with one topic, while others deliver."""
+        return self._troubles.sentence
 
     def tell(self, progress: Progress) -> None:
         """Positions and lag, as the last fetch knew it."""
@@ -151,6 +161,8 @@ class Kafka:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _take(self) -> list[Message]:
+        # Now nothing is in hand, so leaving the group for a moment has nothing delivered twice.
+        self._worn = self._worn or self._troubles.stale
         consumer = self._open()
         if self._paused:
             consumer.resume(consumer.assignment())
@@ -160,8 +172,8 @@ class Kafka:
         while len(self._waiting) < _TAKEN and self._poll(0):
             pass
         taken = [self._waiting.popleft() for _ in range(min(_TAKEN, len(self._waiting)))]
-        since, trouble = self._trouble
-        if not taken and trouble and time.monotonic() - since < _TROUBLED:
+        trouble = self._troubles.sentence
+        if not taken and trouble:
             raise Unavailable(trouble)
         return taken
 
@@ -173,10 +185,12 @@ class Kafka:
         self._poll(0)
 
     def _open(self) -> ck.Consumer:
-        if self._fatal:
+        if self._worn:
+            self._commit()
             self._drop([ck.TopicPartition(*at) for at in self._assigned])
             self._close()
-            self._fatal = False
+            self._worn = False
+            self._troubles.ask()
         if self._consumer is None:
             try:
                 self._consumer = ck.Consumer(self._options)
@@ -196,11 +210,11 @@ class Kafka:
             return False
         error = found.error()
         if error is not None:
-            self._problem(error)
+            self._said_once(found.topic() or '', error)
             return False
         at = (found.topic(), found.partition())
         if at in self._assigned:
-            self._trouble = (0.0, '')
+            self._troubles.over(at[0])
             self._waiting.append(_message(found, self._assigned[at]))
             self._next[at] = found.offset() + 1
         return True
@@ -234,7 +248,8 @@ class Kafka:
     def _on_assign(self, _: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
         self._assignments += 1
         self._assigned |= {(one.topic, one.partition): self._assignments for one in partitions}
-        self._trouble = (0.0, '')
+        # Whether topics can be read is not known yet.
+        self._troubles.over()
         # One that was here before, and was paused then, may be so still.
         self._paused = True
         _logger.info('assigned: %s', ', '.join(sorted(_lane(*at) for at in self._assigned)) or 'nothing')
@@ -256,15 +271,23 @@ class Kafka:
         self._waiting = deque(one for one in self._waiting if one.receipt[0] not in gone)
 
     def _problem(self, error: ck.KafkaError) -> None:
-        """What librdkafka tells: it goes on by itself unless the error is fatal; then a new consumer is made."""
-        words = f'Kafka does not deliver: {_words(error)}'
-        if error.code() == ck.KafkaError._ALL_BROKERS_DOWN and self._trouble[1]:
+        """What librdkafka tells of brokers, again and again; it goes on by itself unless the error is fatal."""
+        words = _undelivered(error)
+        if error.code() == ck.KafkaError._ALL_BROKERS_DOWN and self._troubles.passing:
             # What it has told of each of them says more.
-            words = self._trouble[1]
-        if self._trouble[1] != words:
+            words = self._troubles.passing
+        if self._troubles.passing != words:
             _logger.warning('%s', words)
-        self._trouble = (time.monotonic(), words)
-        self._fatal = self._fatal or error.fatal()
+        self._troubles.repeat(words)
+        self._worn = self._worn or error.fatal()
+
+    def _said_once(self, topic: str, error: ck.KafkaError) -> None:
+        """What librdkafka tells in the place of a message: mostly of a topic, or of the group."""
+        words = _undelivered(error)
+        if words not in self._troubles.sentence:
+            _logger.warning('%s', words)
+        self._troubles.last(topic, words)
+        self._worn = self._worn or error.fatal()
 
     def _close(self) -> None:
         consumer, self._consumer = self._consumer, None
@@ -289,6 +312,11 @@ def _message(found: Any, assignment: int) -> Message:
 
 def _lane(topic: str, partition: int) -> str:
     return f'{topic}/{partition}'
+
+
+def _undelivered(error: ck.KafkaError) -> str:
+    remedy = _REMEDIES.get(error.code(), '')
+    return f'Kafka does not deliver: {_words(error)}' + (f' ({remedy})' if remedy else '')
 
 
 def _words(error: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import datetime
 import hashlib
 from typing import Any
 
@@ -201,6 +202,7 @@ class Progress:
         started: messages whose workflow is started, those that came again included.
         letters: messages that became dead letters.
         waiting: what is waited for; empty if nothing is.
+        since: from when on something has been waited for, without a break; in UTC, as ISO 8601 has it.
         positions: lane to the position that is read next.
         lag: lane to how many messages are before that and the end, as far as it is known.
     """
@@ -208,8 +210,16 @@ class Progress:
     started: int = 0
     letters: int = 0
     waiting: str = ''
+    since: str = ''
     positions: dict[str, int] = dataclasses.field(default_factory=dict)
     lag: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def wait(self, what: str) -> None:
+        """Something is waited for, or nothing any more."""
+        if not (self.waiting and what):
+            now = datetime.datetime.now(datetime.UTC)
+            self.since = now.strftime('%Y-%m-%dT%H:%M:%SZ') if what else ''
+        self.waiting = what
 
 
 def _text(content: bytes) -> str:

@@ -62,6 +62,7 @@ class Settler:
     def __init__(self, client: Client, queue: str, group: str, decide: Decide, progress: Progress) -> None:
         self._client, self._queue, self._group = client, queue, group
         self._decide, self._progress = decide, progress
+        self._waits: dict[Message, str] = {}
 
     async def settle(self, message: Message) -> None:
         """Return when the message's workflow, or its dead letter's, is durably started: then it may be acknowledged."""
@@ -70,12 +71,16 @@ class Settler:
             try:
                 await self._once(message)
             except Unavailable as error:
-                if self._progress.waiting != str(error):
+                # Mostly all of them wait for the same.
+                if str(error) not in self._waits.values():
                     _logger.warning('%s waits: %s', message.place, error)
-                self._progress.waiting = str(error)
+                self._waits[message] = str(error)
+                self._progress.wait(str(error))
                 await asyncio.sleep(backoff.seconds())
             else:
-                self._progress.waiting = ''
+                # Others may still have to wait.
+                if self._waits.pop(message, ''):
+                    self._progress.wait(next(iter(self._waits.values()), ''))
                 return
 
     async def _once(self, message: Message) -> None:
