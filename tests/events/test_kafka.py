@@ -422,6 +422,19 @@ def test_what_is_settled_is_committed_before_another_consumer_asks_what_is_wrong
     assert [each.committed for each in Consumer.made] == [[({'t/0': 8}, True)], []]
 
 
+@pytest.mark.parametrize('error', [SystemError('returned a result with an exception set'), UnicodeError()])
+def test_headers_that_cannot_be_read_keep_no_message_from_coming(script: deque[Any], error: Exception) -> None:
+    class Odd(Delivered):
+        """confluent-kafka fails so on a name that is no UTF-8."""
+
+        def headers(self) -> list[tuple[str, bytes]]:
+            raise error
+
+    script += [assign(0), Odd(3), Delivered(4)]
+    first, second = run(taken(source()))
+    assert (first.position, first.value, first.headers) == (3, b'a', ()) and second.position == 4
+
+
 def test_after_a_fatal_error_there_is_another_consumer(script: deque[Any]) -> None:
     fatal = ck.KafkaError(ck.KafkaError._FENCED, 'fenced', fatal=True)
     script += [assign(0), Delivered(0), lambda one: one.options['error_cb'](fatal)]

@@ -304,10 +304,21 @@ def _message(found: Any, assignment: int) -> Message:
         position=found.offset(),
         value=found.value(),
         key=found.key(),
-        headers=tuple((name, content or b'') for name, content in found.headers() or ()),
+        headers=_headers(found),
         timestamp=0 if kind == ck.TIMESTAMP_NOT_AVAILABLE else timestamp,
         receipt=(at, assignment),
     )
+
+
+def _headers(found: Any) -> tuple[tuple[str, bytes], ...]:
+    try:
+        return tuple((name, content or b'') for name, content in found.headers() or ())
+    except (SystemError, UnicodeError):
+        # A name that is no UTF-8 breaks confluent-kafka's reading of all of them. Nothing is decided by headers.
+        _logger.warning(
+            '%s/%s has headers that cannot be read', _lane(found.topic(), found.partition()), found.offset()
+        )
+        return ()
 
 
 def _lane(topic: str, partition: int) -> str:
