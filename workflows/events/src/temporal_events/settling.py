@@ -24,6 +24,7 @@ _logger = logging.getLogger(__name__)
 _FIRST, _LONGEST = 0.5, 10.0
 _RPC = datetime.timedelta(seconds=5)
 _SUMMARY = 200
+_CUT = ' (and only a part of the message was kept: have it sent again)'
 
 
 class Backoff:
@@ -100,7 +101,7 @@ class Settler:
             Unavailable: when something that is needed does not answer.
         """
         if letter.cut:
-            return Outcome(reason=f'{letter.reason} (and only a part of the message was kept: have it sent again)')
+            return Outcome(reason=f'{letter.reason.removesuffix(_CUT)}{_CUT}')
         try:
             return Outcome(workflow=await self._act(letter.message))
         except Poison as error:
