@@ -215,7 +215,7 @@ class Story:
         looked, noted = len(report['images']), sum(len(image['notes']) for image in report['images'])
         print(f'\n{looked} images were looked at; {noted} remarks on odd or expired ones are in the result.')
         references = (
-            image['external_ref_id'].removesuffix(f'-{image["image"]}')
+            image['external_ref_id'].removesuffix(f'/{image["image"]}')
             for image in report['images']
             if image['external_ref_id']
         )

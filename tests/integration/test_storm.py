@@ -200,13 +200,13 @@ def _check(scene: Scene, read: Sequence[tuple[str, str]], messages: Sequence[Mes
     suite.wait_until(lambda: _under_way(scene) == 0, 'all rebuilds have ended', 480, pause=2)
 
     identifiers = {f'rebuild-{one.event}' for one in messages if one.event}
-    dispatching = {f'rebuild-{one.event}-{IMAGE}' for one in messages if one.dispatches}
+    dispatching = {f'rebuild-{one.event}/{IMAGE}' for one in messages if one.dispatches}
     # All of a test begin alike: NAME-...
     prefix = '-'.join(next(iter(identifiers)).split('-')[:2])
     once = [WorkflowExecutionStatus.COMPLETED]
     # The server's list has every run of every workflow.
     assert not _odd(_listed(scene, 'RebuildForRelease', prefix), dict.fromkeys(identifiers, once))
-    images = {f'{identifier}-{IMAGE}' for identifier in identifiers}
+    images = {f'{identifier}/{IMAGE}' for identifier in identifiers}
     assert not _odd(_listed(scene, 'RebuildImage', prefix), dict.fromkeys(images, once))
     ours = {name: count for name, count in scene.factory.dispatched().items() if name.startswith(prefix)}
     assert not _odd(ours, dict.fromkeys(dispatching, 1))
@@ -215,7 +215,7 @@ def _check(scene: Scene, read: Sequence[tuple[str, str]], messages: Sequence[Mes
         assert not image['error'], report
         # Nobody is to be told, and that was found out.
         assert report['notifications'] == [], report
-        assert image['conclusion'] == ('success' if f'{identifier}-{IMAGE}' in dispatching else ''), report
+        assert image['conclusion'] == ('success' if f'{identifier}/{IMAGE}' in dispatching else ''), report
 
     wanted = [
         f'dead-letter/{group}/{place}'
@@ -311,7 +311,7 @@ def test_given_a_thousand_events_when_all_they_pass_through_is_killed_in_turn_th
 
     _check(scene, STORM, messages, publisher)
     # It did strike: some attempts were cut off after GitHub had been asked.
-    assert _attempts(scene, [f'rebuild-{one.event}-{IMAGE}' for one in messages if one.dispatches]) > 1
+    assert _attempts(scene, [f'rebuild-{one.event}/{IMAGE}' for one in messages if one.dispatches]) > 1
     _calm(scene.juju)
 
 
@@ -322,7 +322,7 @@ def test_given_events_that_flow_when_kafkas_password_is_changed_then_the_worker_
     groups, users = Groups(scene.bus, CALM), Users(scene.bus)
     with Publisher(scene.bus, messages, _PACE) as publisher:
         publisher.allow(len(messages))
-        suite.wait_until(lambda: scene.factory.dispatched()[f'rebuild-calm-5-{IMAGE}'] > 0, 'an image is dispatched')
+        suite.wait_until(lambda: scene.factory.dispatched()[f'rebuild-calm-5/{IMAGE}'] > 0, 'an image is dispatched')
         other = secrets.token_urlsafe(16)
         users.let_in('worker-2', other)
         scene.juju.update_secret(scene.secret, _login('worker-2', other))
@@ -342,6 +342,6 @@ def test_given_events_that_flow_when_kafkas_password_is_changed_then_the_worker_
 
     _check(scene, CALM, messages, publisher)
     # What was under way was waited for.
-    dispatching = [f'rebuild-{one.event}-{IMAGE}' for one in messages if one.dispatches]
+    dispatching = [f'rebuild-{one.event}/{IMAGE}' for one in messages if one.dispatches]
     assert _attempts(scene, dispatching) == 1
     _calm(scene.juju)

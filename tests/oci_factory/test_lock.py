@@ -51,7 +51,7 @@ def test_a_rebuild_waits_for_another_job_and_plans_anew(simulation: Simulation, 
     simulation.cancel(held(simulation, 'valkey'), HOUR)
     report = simulation.run('RebuildForRelease', '24.04', 'v*')
     assert {one.image for one in report.images if one.conclusion == 'success'} == {'valkey'}
-    steps = scheduled(child(simulation, 'wf-valkey'))
+    steps = scheduled(child(simulation, 'wf/valkey'))
     assert [name for name, _ in steps] == [
         *('read_releases', 'read_build_metadata', 'resolve_channels') * 2,
         'dispatch_rebuild',
@@ -87,7 +87,7 @@ def test_a_lock_that_is_never_given_back_is_told_of(simulation: Simulation, envi
     assert 'image-lock/valkey' in one.error and one.uploads and not one.dispatched
     assert dispatches(environment) == []
     # Far fewer events than a history may have, which is 50 000.
-    assert len(child(simulation, 'wf-valkey').history.events) < 8_000
+    assert len(child(simulation, 'wf/valkey').history.events) < 10_000
 
 
 def test_a_lock_ends_with_its_holder(simulation: Simulation, environment: Server) -> None:

@@ -72,7 +72,7 @@ def test_nobody_takes_the_image_from_a_rebuild(temporal: Temporal, environment: 
     with pytest.raises(WorkflowAlreadyStartedError):
         temporal.wait(hold(temporal))
     # Whatever ends the rebuild of the image, its lock ends.
-    temporal.wait(temporal.client.get_workflow_handle(f'{handle.id}-valkey').terminate())
+    temporal.wait(temporal.client.get_workflow_handle(f'{handle.id}/valkey').terminate())
     temporal.wait(status(temporal, WorkflowExecutionStatus.TERMINATED), 30)
     report = temporal.wait(handle.result())
     assert report.images[0].error

@@ -303,7 +303,7 @@ def test_a_rebuild_waits_for_a_scan(simulation: Simulation, environment: Server)
     simulation.start('ScanImages', 'valkey', workflow_id='scan')
     report = simulation.run('RebuildForRelease', '24.04', 'valkey', workflow_id='rebuild')
     assert report.images[0].conclusion == 'success'
-    scan, rebuild = child(simulation, 'scan-valkey'), child(simulation, 'rebuild-valkey')
+    scan, rebuild = child(simulation, 'scan/valkey'), child(simulation, 'rebuild/valkey')
     steps = dict(scheduled(rebuild))
     assert scan.over and environment.stand_ins.scanner.recorded()
     ended = scan.history.events[-1].event_time.ToDatetime(datetime.UTC)

@@ -41,7 +41,10 @@ def check(concurrent: int) -> None:
 async def run(
     kind: Callable[..., Any], orders: Sequence[Order], concurrent: int, failed: Callable[[str, str], _Report]
 ) -> tuple[_Report, ...]:
-    """Deal with all orders; each workflow's identifier is the caller's, with `-IMAGE` behind it.
+    """Deal with all orders; each workflow's identifier is the caller's, with `/IMAGE` behind it.
+
+    No event's `message_id` has a slash: with a hyphen, `X-valkey` would be the image valkey of the event X as well as
+    another event, which would be taken for one that was there before.
 
     Args:
         kind: the `run` of the images' workflow, which returns a report.
@@ -53,11 +56,13 @@ async def run(
         A report for each order.
     """
     places = asyncio.Semaphore(concurrent)
+    # Those that began before go on as they began.
+    mark = '/' if workflow.patched('image-after-slash') else '-'
 
     async def one(order: Order) -> _Report:
         async with places:
             try:
-                name = f'{workflow.info().workflow_id}-{order.image}'
+                name = f'{workflow.info().workflow_id}{mark}{order.image}'
                 return await workflow.execute_child_workflow(kind, order, id=name)
             except FailureError as error:
                 cancelled = is_cancelled_exception(error)

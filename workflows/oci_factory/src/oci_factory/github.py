@@ -70,7 +70,7 @@ def find(
     Raises:
         ApplicationError: as `Web.request` does; or, retried after a while, when it cannot be told yet.
     """
-    waiting = False
+    references, waiting = {wanted.external_ref_id, _former(wanted)}, False
     for run in _runs(web, settings, since):
         # By its title, which `Image.yaml` makes of the image's name, most runs are another image's.
         title = str(run.get('display_title') or '').split(' - ')
@@ -80,7 +80,7 @@ def find(
         url = f'{_actions(settings)}/runs/{run["id"]}/jobs'
         jobs = content(web.get(url, _ADVICE, params={'per_page': _PAGE}, headers=_HEADERS))['jobs']
         steps = [step['name'] for job in jobs for step in job.get('steps') or []]
-        if wanted.external_ref_id in steps:
+        if references & set(steps):
             return Run(int(run['id']), str(run.get('html_url') or ''))
         # GitHub's own first step comes alone at first.
         waiting = waiting or (run.get('status') != 'completed' and len(steps) < 2)
@@ -121,6 +121,11 @@ def _runs(web: Web, settings: Settings, since: datetime.datetime) -> Iterator[di
         yield from page
         if len(page) < _PAGE:
             return
+
+
+def _former(wanted: Dispatch) -> str:
+    """The reference by which earlier versions asked for the same: a rebuild of theirs may be reset."""
+    return f'{wanted.external_ref_id.removesuffix(f"/{wanted.image}")}-{wanted.image}'
 
 
 def _actions(settings: Settings) -> str:
