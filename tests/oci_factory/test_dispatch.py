@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime
+from typing import Any
 
 import pytest
 import yaml
@@ -30,7 +31,7 @@ def test_a_dispatch(environment: Server) -> None:
         'oci-image-name': 'valkey',
         'b64-image-trigger': inputs['b64-image-trigger'],
         'upload': True,
-        'external_ref_id': 'wf-1-valkey',
+        'external_ref_id': 'wf-1/valkey',
     }
     assert yaml.safe_load(base64.b64decode(inputs['b64-image-trigger'])) == {'version': 2, 'upload': []}
     assert recorded['headers']['accept'] == 'application/vnd.github+json'
@@ -39,7 +40,7 @@ def test_a_dispatch(environment: Server) -> None:
 
 def test_a_dispatch_looks_once_whether_it_was_made(seen: list[Request]) -> None:
     for image in ('go', 'jre'):
-        run(activities.dispatch_rebuild, another(image, f'wf-1-{image}'))
+        run(activities.dispatch_rebuild, another(image, f'wf-1/{image}'))
     del seen[:]
     run(activities.dispatch_rebuild, DISPATCH)
     # The runs of other images are told by their titles.
@@ -54,7 +55,7 @@ def test_a_dispatch_whose_answer_is_lost_is_not_repeated(environment: Server, st
     fail(environment, status, match='dispatches', after_recording=True)
     assert not failure(activities.dispatch_rebuild, DISPATCH).non_retryable
     assert run(activities.dispatch_rebuild, DISPATCH, attempt=2).id == 1
-    assert [one['external_ref_id'] for one in dispatches(environment)] == ['wf-1-valkey']
+    assert [one['external_ref_id'] for one in dispatches(environment)] == ['wf-1/valkey']
 
 
 def test_a_workflow_that_was_reset_does_not_dispatch_again(environment: Server) -> None:
@@ -65,12 +66,12 @@ def test_a_workflow_that_was_reset_does_not_dispatch_again(environment: Server) 
 
 def test_a_dispatch_that_never_arrived_is_repeated(environment: Server) -> None:
     for other in ('go', 'valkey'):
-        run(activities.dispatch_rebuild, another(other, f'another-{other}'))
+        run(activities.dispatch_rebuild, another(other, f'another/{other}'))
     assert run(activities.dispatch_rebuild, DISPATCH, attempt=2).id == 3
     assert [one['external_ref_id'] for one in dispatches(environment)] == [
-        'another-go',
-        'another-valkey',
-        'wf-1-valkey',
+        'another/go',
+        'another/valkey',
+        'wf-1/valkey',
     ]
 
 
@@ -106,13 +107,13 @@ def test_a_run_that_has_not_started_is_waited_for(environment: Server) -> None:
 
 
 def test_another_rebuild_of_the_image_that_has_not_started_is_not_waited_for(environment: Server) -> None:
-    run(activities.dispatch_rebuild, another('valkey', 'another-release-valkey'))
+    run(activities.dispatch_rebuild, another('valkey', 'another-release/valkey'))
     fail(environment, 200, match='/jobs', body={'jobs': []})
     assert run(activities.dispatch_rebuild, DISPATCH).id == 2
 
 
 def test_a_run_of_another_image_is_not_waited_for(environment: Server) -> None:
-    run(activities.dispatch_rebuild, another('go', 'wf-1-go'))
+    run(activities.dispatch_rebuild, another('go', 'wf-1/go'))
     fail(environment, 200, match='/jobs', body={'jobs': []})
     run(activities.dispatch_rebuild, DISPATCH, attempt=2)
     assert len(dispatches(environment)) == 2
@@ -156,10 +157,42 @@ def test_a_run_whose_number_github_did_not_tell_is_found(environment: Server) ->
     assert ended.url.endswith('/canonical/oci-factory/actions/runs/1')
 
 
-@pytest.mark.parametrize('begun', [Run(0, ''), Run(7, 'page')])
-def test_a_run_that_is_not_there_is_waited_for_a_while(environment: Server, begun: Run) -> None:
-    early = failure(activities.follow_run, DISPATCH, begun)
-    assert not early.non_retryable
-    late = failure(activities.follow_run, DISPATCH, begun, attempt=activities.PATIENCE)
-    assert late.non_retryable
-    assert 'GitHub has no run of wf-1-valkey' in late.message
+@pytest.mark.parametrize(
+    ('begun', 'said'),
+    [
+        (Run(0, ''), 'GitHub has no run of wf-1/valkey: it was deleted, or never begun'),
+        (Run(7, 'http://page'), 'the run was deleted, or GITHUB_TOKEN may not see it any more: http://page'),
+    ],
+)
+def test_a_run_that_is_not_there_is_waited_for_a_while(environment: Server, begun: Run, said: str) -> None:
+    beats: list[Any] = []
+    for attempt in range(1, activities.PATIENCE):
+        early = failure(
+            activities.follow_run, DISPATCH, begun, attempt=attempt, on_heartbeat=beats.append, details=beats[-1:]
+        )
+        assert not early.non_retryable and early.message == said
+    late = failure(activities.follow_run, DISPATCH, begun, attempt=activities.PATIENCE, details=beats[-1:])
+    assert late.non_retryable and late.message == said
+
+
+def test_a_run_that_is_missed_once_goes_on(environment: Server) -> None:
+    begun = run(activities.dispatch_rebuild, DISPATCH)
+    beats: list[Any] = []
+    looks = [(404, {}), (200, {'status': 'in_progress'}), (404, {}), (404, {})]
+    for attempt, (status, body) in enumerate(looks, activities.PATIENCE):
+        fail(environment, status, match='/runs/1', body=body)
+        error = failure(
+            activities.follow_run, DISPATCH, begun, attempt=attempt, on_heartbeat=beats.append, details=beats[-1:]
+        )
+        assert error.type == ('NoRun' if status == 404 else 'RunNotEnded')
+        assert error.non_retryable == (attempt == activities.PATIENCE + 3)
+
+
+def test_what_an_earlier_version_has_dispatched_is_found(environment: Server) -> None:
+    """A rebuild of that time may be reset; its images had a hyphen before their names."""
+    asked = run(activities.dispatch_rebuild, dataclasses.replace(DISPATCH, external_ref_id='wf-1-valkey'))
+    assert run(activities.dispatch_rebuild, DISPATCH) == asked
+    # The image valkey of one rebuild is not another rebuild of that name.
+    run(activities.dispatch_rebuild, another('go', 'wf-1-valkey-go'))
+    assert run(activities.dispatch_rebuild, another('go', 'wf-1/go')).id == 3
+    assert len(dispatches(environment)) == 3

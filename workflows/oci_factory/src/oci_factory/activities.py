@@ -109,12 +109,8 @@ def follow_run(dispatch: Dispatch, run: Run) -> Run:
         known = run if run.id else _find(web, settings, dispatch)
         ended = github.conclusion(web, settings, known) if known else None
     if known is None or ended is None:
-        # GitHub shows a run some seconds after it was asked for; later on, somebody has deleted it.
-        raise ApplicationError(
-            f'GitHub has no run of {dispatch.external_ref_id}: it was deleted, or never begun',
-            type='NoRun',
-            non_retryable=activity.info().attempt >= PATIENCE,
-        )
+        raise _missed(dispatch, run)
+    activity.heartbeat(False)
     if not ended:
         raise ApplicationError(
             f'the run goes on: {known.url}', type='RunNotEnded', category=ApplicationErrorCategory.BENIGN
@@ -130,7 +126,7 @@ def list_notifiers() -> list[str]:
 
 @activity.defn
 def notify(channel: str, notice: Notice, handle: str) -> str:
-    """Tell people, at the start of a rebuild or scan and at its end.
+    """Tell people: at the start of a rebuild or scan, at its end, and of what it waits for.
 
     Args:
         channel: one of `list_notifiers`.
@@ -143,6 +139,16 @@ def notify(channel: str, notice: Notice, handle: str) -> str:
     info = activity.info()
     origin = notifiers.Origin(info.workflow_namespace or '', info.workflow_id or '', info.workflow_run_id or '')
     return notifiers.load(channel, os.environ).tell(notice, origin, handle)
+
+
+def _missed(dispatch: Dispatch, run: Run) -> ApplicationError:
+    """GitHub shows a run some seconds after it was asked for. Later on two looks in a row that miss it are the end."""
+    before = bool(activity.info().heartbeat_details and activity.info().heartbeat_details[0])
+    activity.heartbeat(True)
+    sentence = f'GitHub has no run of {dispatch.external_ref_id}: it was deleted, or never begun'
+    if run.id:
+        sentence = f'the run was deleted, or GITHUB_TOKEN may not see it any more: {run.url}'
+    return ApplicationError(sentence, type='NoRun', non_retryable=before and activity.info().attempt >= PATIENCE)
 
 
 def _find(web: Web, settings: Settings, dispatch: Dispatch) -> Run | None:
