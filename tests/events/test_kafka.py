@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import confluent_kafka as ck
@@ -318,19 +319,11 @@ MISSING = ck.KafkaError(ck.KafkaError.UNKNOWN_TOPIC_OR_PART, 'Subscribed topic n
 BARRED = ck.KafkaError(ck.KafkaError.GROUP_AUTHORIZATION_FAILED, 'Group authorization failed')
 
 
-@dataclasses.dataclass
-class Clock:
-    """Of the troubles."""
-
-    now: float = 1_000_000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """That of the troubles."""
+    clock = SimpleNamespace(now=1_000_000.0)
+    clock.monotonic = lambda: clock.now
     monkeypatch.setattr(troubles, 'time', clock)
     return clock
 
@@ -345,7 +338,7 @@ async def told(one: Kafka) -> str:
     return one.trouble()
 
 
-def test_what_is_said_once_is_told_for_as_long_as_it_is_so(script: deque[Any], clock: Clock) -> None:
+def test_what_is_said_once_is_told_for_as_long_as_it_is_so(script: deque[Any], clock: SimpleNamespace) -> None:
     words = 'Kafka does not deliver: Subscribed topic not available: u (have it made, or correct its name)'
 
     async def main() -> None:
@@ -371,7 +364,9 @@ def test_what_is_said_once_is_told_for_as_long_as_it_is_so(script: deque[Any], c
     run(main())
 
 
-def test_a_topic_that_is_missing_is_told_of_while_another_one_delivers(script: deque[Any], clock: Clock) -> None:
+def test_a_topic_that_is_missing_is_told_of_while_another_one_delivers(
+    script: deque[Any], clock: SimpleNamespace
+) -> None:
     script += [assign(0), Delivered(0), Delivered(0, wrong=MISSING, of='u')]
 
     async def main() -> None:
@@ -391,7 +386,7 @@ def test_a_topic_that_is_missing_is_told_of_while_another_one_delivers(script: d
     run(main())
 
 
-def test_a_group_that_may_not_be_joined_is_told_of_until_it_is(script: deque[Any], clock: Clock) -> None:
+def test_a_group_that_may_not_be_joined_is_told_of_until_it_is(script: deque[Any], clock: SimpleNamespace) -> None:
     async def main() -> None:
         one = source()
         script.append(Delivered(0, wrong=BARRED, of=''))
@@ -405,7 +400,7 @@ def test_a_group_that_may_not_be_joined_is_told_of_until_it_is(script: deque[Any
 
 
 def test_what_is_settled_is_committed_before_another_consumer_asks_what_is_wrong(
-    script: deque[Any], clock: Clock
+    script: deque[Any], clock: SimpleNamespace
 ) -> None:
     script += [assign(0), Delivered(7), Delivered(0, wrong=MISSING, of='u')]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 SINCE = datetime.datetime.now(datetime.UTC)
-DISPATCH = Dispatch('valkey', 'version: 2\nupload: []\n', 'wf-1-valkey', SINCE)
+DISPATCH = Dispatch('valkey', 'version: 2\nupload: []\n', 'wf-1/valkey', SINCE)
 
 
 def run(activity: Callable[..., Any], *args: Any, attempt: int = 1, **info: Any) -> Any:
@@ -43,6 +43,16 @@ def failure(activity: Callable[..., Any], *args: Any, **info: Any) -> Applicatio
     with pytest.raises(ApplicationError) as caught:
         run(activity, *args, **info)
     return caught.value
+
+
+def given_up(error: ApplicationError, how: Mapping[str, Any]) -> bool:
+    """Whether an activity ends with this failure, of whatever attempt.
+
+    Args:
+        error: the failure.
+        how: the activity is tried, of `options`.
+    """
+    return error.non_retryable or error.type in how['retry_policy'].non_retryable_error_types
 
 
 def fail(server: Server, status: int, **fault: Any) -> None:

@@ -23,7 +23,8 @@ def next_delay(
     """
     policy = RetryPolicy.from_proto(wanted.retry_policy)
     told = failure.application_failure_info
-    if told.non_retryable or (policy.maximum_attempts and number >= policy.maximum_attempts):
+    final = told.non_retryable or told.type in (policy.non_retryable_error_types or ())
+    if final or (policy.maximum_attempts and number >= policy.maximum_attempts):
         return None
     longest = (policy.maximum_interval or policy.initial_interval * 100).total_seconds()
     grown = policy.initial_interval.total_seconds() * policy.backoff_coefficient ** min(number - 1, 100)

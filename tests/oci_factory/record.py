@@ -1,4 +1,4 @@
-"""Records the histories that `test_replay.py` replays: `python record.py`, in some three minutes.
+"""Records the histories that `test_replay.py` replays: `python record.py`, in some six minutes.
 
 They are those of Temporal's development server, whose program `temporal` must be on the PATH. They take the place of
 those that were there. `python record.py SCENARIO ...` records some, and leaves the others: those of an earlier version
@@ -64,7 +64,7 @@ SCENARIOS = (
         ('24.04', 'p*', False, 2),
         (
             {'status': 422, 'match': 'dispatches', 'image': 'postgres', 'times': None},
-            {'status': 403, 'match': 'contents', 'image': 'parca', 'times': None},
+            {'status': 410, 'match': 'contents', 'image': 'parca', 'times': None},
             {'status': 502, 'match': 'dispatches', 'image': 'python', 'after_recording': True},
             {'status': 200, 'match': '/runs/1', 'body': {'status': 'completed', 'conclusion': 'failure'}},
             {'status': 500, 'match': 'mattermost', 'times': None},
@@ -76,7 +76,9 @@ SCENARIOS = (
         ({'status': 200, 'match': '/runs/1', 'times': None, 'body': _GOING},),
         cancel_after=60,
     ),
-    Scenario('unlisted', ('24.04',), ({'status': 401, 'match': 'contents'},)),
+    Scenario('unlisted', ('24.04',), ({'status': 410, 'match': 'contents'},)),
+    Scenario('calm', ('24.04', 'v*')),
+    Scenario('waiting', ('24.04', 'valkey'), ({'status': 401, 'match': 'dispatches', 'times': 2},)),
     Scenario('locked', ('24.04', 'valkey'), held=15),
     Scenario('scan', ('v*',), ({'status': 302, 'match': '/report', 'headers': {'Refresh-After': '2'}},), **_SCAN),
     Scenario(
@@ -124,7 +126,7 @@ async def served(server: Server, names: Collection[str]) -> dict[str, WorkflowHi
                 for history in await histories(client, scenario):
                     # Every scenario has locks of the same names.
                     name = history.workflow_id.replace('image-lock/', f'{scenario.name}-lock-')
-                    found[name] = history
+                    found[name.replace('/', '-')] = history
         if FORMER in names:
             found[FORMER] = await former(client)
     return found

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from attempts import about, messages, next_delay
+from described import Describer, act, surroundings
 from execution import QUEUE, Execution, begin
 from google.protobuf.duration_pb2 import Duration
 from temporalio import activity, workflow
@@ -39,7 +40,6 @@ from temporalio.bridge.proto.workflow_commands import (
     WorkflowCommand,
 )
 from temporalio.converter import DefaultFailureConverter, DefaultPayloadConverter
-from temporalio.testing import ActivityEnvironment
 
 DURATION = datetime.timedelta(seconds=1)
 """Of an attempt of an activity."""
@@ -80,6 +80,7 @@ class Simulation:
         self._activities = {one.name: one for one in map(activity._Definition.must_from_callable, activities)}
         self._converter, self._failures = DefaultPayloadConverter(), DefaultFailureConverter()
         self._beats: dict[tuple[str, int], tuple[Any, ...]] = {}
+        self._failing: dict[tuple[str, int], tuple[str, Failure]] = {}
         self._agenda: list[tuple[datetime.datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
         # Fixed, so that recording anew changes no more of a recorded history than what has changed.
@@ -334,7 +335,7 @@ class Simulation:
             return
         self.attempts.append((wanted.activity_type, number))
         definition = self._activities[wanted.activity_type]
-        environment = ActivityEnvironment()
+        environment = surroundings(Describer(self.executions, self._failing))
         environment.info = dataclasses.replace(
             environment.info,
             activity_type=wanted.activity_type,
@@ -351,13 +352,15 @@ class Simulation:
         job = WorkflowActivationJob()
         job.resolve_activity.seq = wanted.seq
         result = job.resolve_activity.result
+        self._failing.pop((one.run_id, wanted.seq), None)
         try:
-            returned = environment.run(definition.fn, *arguments)
+            returned = act(environment, definition.fn, arguments)
         except Exception as error:
             failure = Failure()
             self._failures.to_failure(error, self._converter, failure)
             delay = next_delay(wanted, failure, number, self.now - began)
             if delay is not None:
+                self._failing[one.run_id, wanted.seq] = (wanted.activity_type, failure)
                 self._at(delay + DURATION, lambda: self._attempt(one, wanted, scheduled, number + 1, began))
                 return
             self._end(one, scheduled, number, 'FAILED', failure=failure)

@@ -11,8 +11,8 @@ from typing import Any
 
 import generator
 import pytest
-from acting import DISPATCH, dispatches, fail, failure, run
-from oci_factory import activities, settings
+from acting import DISPATCH, dispatches, fail, failure, given_up, run
+from oci_factory import activities, mendable, options, settings
 from served import SEED, TOKEN
 from stand_ins.server import Server
 from stand_ins.wire import Request
@@ -198,6 +198,7 @@ print(threading.active_count(), *sorted(found))
         'consume_events',
         'dispatch_rebuild',
         'find_issue',
+        'find_trouble',
         'follow_run',
         'list_notifiers',
         'list_released',
@@ -220,7 +221,7 @@ def test_a_missing_variable_is_named(
     else:
         monkeypatch.setenv(name, value)
     error = failure(activities.list_released, '*')
-    assert error.non_retryable
+    assert not given_up(error, options.READ) and given_up(error, options.SCAN_READ)
     assert error.message == f'{name} is not set: give it to the worker'
 
 
@@ -235,5 +236,5 @@ def test_a_variable_that_cannot_be_right_is_named(
     environ = {variable: 'http://127.0.0.1:1' for variable in settings._VARIABLES.values()} | {name: value}
     with pytest.raises(ApplicationError) as caught:
         settings.Settings.load(environ)
-    assert caught.value.non_retryable
+    assert caught.value.type == mendable.WRONG_SETTING and not caught.value.non_retryable
     assert name in caught.value.message and TOKEN not in caught.value.message

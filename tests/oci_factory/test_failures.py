@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from acting import DISPATCH, fail, failure, run
-from oci_factory import activities
+from acting import DISPATCH, fail, failure, given_up, run
+from oci_factory import activities, mendable, options
 from oci_factory.model import Run
 from stand_ins.server import Server
 
@@ -18,8 +18,6 @@ from stand_ins.server import Server
 @pytest.mark.parametrize(
     ('status', 'headers', 'advice'),
     [
-        (401, {}, 'give a valid token as GITHUB_TOKEN'),
-        (403, {'x-ratelimit-remaining': '10', 'x-ratelimit-reset': '4000000000'}, 'the right to run workflows'),
         (404, {}, 'check OCI_FACTORY_GITHUB and OCI_FACTORY_REPOSITORY'),
         (422, {}, 'compare the inputs'),
         (301, {'Location': 'http://127.0.0.1:1/'}, ''),
@@ -31,6 +29,27 @@ def test_what_will_not_heal_is_not_retried(
     fail(environment, status, headers=headers, match='dispatches')
     error = failure(activities.dispatch_rebuild, DISPATCH)
     assert error.non_retryable
+    assert f': {status} (told to fail)' in error.message and advice in error.message
+
+
+REMAINING = {'x-ratelimit-remaining': '10', 'x-ratelimit-reset': '4000000000'}
+
+
+@pytest.mark.parametrize(
+    ('status', 'headers', 'advice'),
+    [
+        (401, {}, 'give a valid token as GITHUB_TOKEN'),
+        (403, REMAINING, 'the right to run workflows'),
+    ],
+)
+@pytest.mark.parametrize(('attempt', 'minutes'), [(1, 1), (2, 2), (3, 4), (4, 5), (300, 5)])
+def test_what_a_person_can_mend_is_waited_for_slowly(
+    environment: Server, status: int, headers: dict[str, str], advice: str, attempt: int, minutes: int
+) -> None:
+    fail(environment, status, headers=headers, match='dispatches')
+    error = failure(activities.dispatch_rebuild, DISPATCH, attempt=attempt)
+    assert not given_up(error, options.DISPATCH) and error.type == mendable.UNAUTHORISED
+    assert error.next_retry_delay == datetime.timedelta(minutes=minutes)
     assert f': {status} (told to fail)' in error.message and advice in error.message
 
 

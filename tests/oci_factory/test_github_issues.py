@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from acting import fail, failure, run
-from oci_factory import github_issues, issues
+from acting import fail, failure, given_up, run
+from oci_factory import github_issues, issues, options
 from oci_factory.scan_activities import change_issue, find_issue
 from oci_factory.scan_model import Finding, Issue, IssueChange, Tracker, Vulnerability
 from served import TOKEN
@@ -102,7 +102,7 @@ def test_all_issues_in_one_repository(environment: Server, monkeypatch: pytest.M
         assert run(find_issue, 'valkey', source) == Tracker('canonical/oci-factory')
     monkeypatch.setenv('OCI_FACTORY_ISSUES', 'oci-factory')
     error = failure(find_issue, 'valkey', SOURCE)
-    assert error.non_retryable and 'OCI_FACTORY_ISSUES is not OWNER/NAME' in error.message
+    assert given_up(error, options.SCAN_READ) and 'OCI_FACTORY_ISSUES is not OWNER/NAME' in error.message
 
 
 @pytest.mark.parametrize('source', ['https://git.launchpad.net/rock', ''])
@@ -125,5 +125,5 @@ def test_what_github_refuses(environment: Server, status: int, advice: str, chan
     fail(environment, status, headers={'x-ratelimit-remaining': '9'}, match='/issues', body={'message': f'no {TOKEN}'})
     args: list[Any] = [find_issue, 'valkey', SOURCE] if change is None else [change_issue, change]
     error: ApplicationError = failure(*args)
-    assert error.non_retryable and advice in error.message
+    assert given_up(error, options.SCAN_READ) and given_up(error, options.SCAN_CHANGE) and advice in error.message
     assert TOKEN not in everything(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ import yaml
 from acting import fail
 from decorated import ACTIVITIES, WORKFLOWS
 from execution import Execution
-from oci_factory import plan, rebuild
+from oci_factory import eventbus, plan, rebuild
 from oci_factory.model import ImageReport, Report
 from served import SEED, TOKEN
 from simulation import Failed, Simulation
@@ -66,9 +67,9 @@ def test_everything_released_on_a_release_is_rebuilt(simulation: Simulation, env
     assert not any(one.error or one.trigger for one in report.images)
     assert {one.conclusion for one in report.images if one.dispatched} == {'success'}
     references = {one['inputs']['external_ref_id'] for one in environment.stand_ins.github.recorded()}
-    assert references == {f'event-1-{image}' for image in triggers}
+    assert references == {f'event-1/{image}' for image in triggers}
     main, *others = simulation.executions
-    assert {one.id for one in others if one.type == 'RebuildImage'} == {f'event-1-{image}' for image in images}
+    assert {one.id for one in others if one.type == 'RebuildImage'} == {f'event-1/{image}' for image in images}
     # Those that are rebuilt, and no others, have their images' locks, and nobody holds one twice.
     locks = [one for one in others if one.type == 'ImageLock']
     assert {one.id for one in locks} == {f'image-lock/{image}' for image in triggers} and len(locks) == len(triggers)
@@ -120,7 +121,7 @@ def test_no_more_than_so_many_at_a_time(simulation: Simulation, args: list[int],
 def test_an_image_that_fails_does_not_stop_the_others(simulation: Simulation, environment: Server) -> None:
     triggers = wanted('24.04')
     unread, untagged, unsent, *others = sorted(triggers)
-    fail(environment, 403, match='contents', image=unread, times=None)
+    fail(environment, 410, match='contents', image=unread, times=None)
     fail(environment, 400, match='registry', image=untagged, times=None)
     fail(environment, 422, match='dispatches', image=unsent, times=None)
     report = simulation.run('RebuildForRelease', '24.04')
@@ -143,7 +144,7 @@ def test_an_image_whose_workflow_is_cancelled_does_not_stop_the_others(
 
     def start_and_cancel(name: str, workflow_id: str, *more: Any) -> Execution:
         one = start(name, workflow_id, *more)
-        if workflow_id == 'wf-mock-rock':
+        if workflow_id == 'wf/mock-rock':
             simulation.cancel(one, datetime.timedelta(minutes=2))
         return one
 
@@ -220,6 +221,62 @@ def test_a_days_outage_is_outlived(simulation: Simulation, environment: Server, 
     report = simulation.run('RebuildForRelease', '24.04', 'valkey')
     assert report.images[0].conclusion == 'success'
     assert simulation.now - simulation.executions[0].started > datetime.timedelta(days=1)
+
+
+def test_a_days_outage_of_github_loses_no_dispatch(simulation: Simulation, environment: Server) -> None:
+    fail(environment, 503, match='/Image.yaml/', times=293)
+    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
+    assert report.images[0].conclusion == 'success'
+    assert set(recorded(environment)) == {'valkey'}
+    assert simulation.now - simulation.executions[0].started > datetime.timedelta(days=1)
+
+
+@pytest.mark.parametrize('match', ['contents/oci', 'contents/oci/valkey', 'builds', '/Image.yaml/', '/runs/1'])
+@pytest.mark.parametrize('status', [401, 403])
+def test_a_token_that_is_refused_for_hours_ends_no_rebuild(
+    simulation: Simulation, environment: Server, match: str, status: int
+) -> None:
+    headers = {'x-ratelimit-remaining': '4999'}
+    fail(environment, status, match=match, headers=headers, times=140)
+    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
+    assert report.images[0].conclusion == 'success' and not report.images[0].error
+    assert set(recorded(environment)) == {'valkey'}
+    waited = simulation.now - simulation.executions[0].started
+    assert datetime.timedelta(hours=11) < waited < datetime.timedelta(hours=13)
+
+
+def test_a_token_that_is_refused_for_ever_is_told_of_in_the_end(simulation: Simulation, environment: Server) -> None:
+    fail(environment, 403, match='dispatches', headers={'x-ratelimit-remaining': '4999'}, times=None)
+    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
+    assert report.images[0].error.startswith('dispatch_rebuild: POST ')
+    assert 'the right to run workflows' in report.images[0].error
+    waited = simulation.now - simulation.executions[0].started
+    assert datetime.timedelta(days=1) < waited < datetime.timedelta(hours=25)
+
+
+def test_a_worker_that_lacks_a_setting_for_a_while_ends_no_rebuild(
+    simulation: Simulation, environment: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = os.environ['GITHUB_TOKEN']
+    monkeypatch.delenv('GITHUB_TOKEN')
+    simulation._at(datetime.timedelta(hours=3), lambda: monkeypatch.setenv('GITHUB_TOKEN', token))
+    assert simulation.run('RebuildForRelease', '24.04', 'valkey').images[0].conclusion == 'success'
+
+
+def test_a_run_that_is_deleted_is_an_end(simulation: Simulation, environment: Server) -> None:
+    fail(environment, 200, match='/runs/1', body={'status': 'in_progress', 'conclusion': None}, times=20)
+    fail(environment, 404, match='/runs/1', times=None)
+    (image,) = simulation.run('RebuildForRelease', '24.04', 'valkey').images
+    assert image.error.startswith('follow_run: the run was deleted') and image.error.endswith(image.run_url)
+    assert simulation.now - simulation.executions[0].started < datetime.timedelta(hours=2)
+
+
+def test_no_image_of_an_event_has_the_name_of_another_event(simulation: Simulation) -> None:
+    """It would be taken for one that was there before, and nobody would act upon it."""
+    simulation.run('RebuildForRelease', '24.04', 'v*', True, workflow_id='rebuild-X')
+    children = [one.id for one in simulation.executions if one.type == 'RebuildImage']
+    assert children == ['rebuild-X/valkey', 'rebuild-X/vault']
+    assert not any(eventbus._IDENTIFIER.fullmatch(one.removeprefix('rebuild-')) for one in children)
 
 
 def test_an_outage_without_an_end_is_none_to_wait_for(simulation: Simulation, environment: Server) -> None:

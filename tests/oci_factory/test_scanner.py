@@ -8,8 +8,8 @@ import os
 from typing import Any
 
 import pytest
-from acting import fail, failure, run
-from oci_factory import scan_activities, scanner
+from acting import fail, failure, given_up, run
+from oci_factory import options, scan_activities, scanner
 from oci_factory.scan_activities import scan_revision
 from oci_factory.scan_model import Finding, Target
 from stand_ins.scanner import PASSWORD, TOKEN, vulnerability
@@ -165,7 +165,7 @@ def test_a_scanner_that_refuses_is_not_asked_again(found: Server, status: int, a
     headers = {'x-ratelimit-remaining': '10'}
     fail(found, status, match='POST /scanner', headers=headers)
     error = failure(scan_revision, TARGET)
-    assert error.non_retryable and advice in error.message and 'told to fail' in error.message
+    assert given_up(error, options.SCAN) and advice in error.message and 'told to fail' in error.message
 
 
 def test_a_scanner_without_reports_of_this_version(found: Server) -> None:
@@ -259,5 +259,5 @@ def test_settings_that_cannot_be_right(
     monkeypatch.setenv(f'OCI_FACTORY_{name}', value)
     with pytest.raises(ApplicationError) as caught:
         scanner.Settings.load(os.environ)
-    assert caught.value.non_retryable and said in caught.value.message
+    assert given_up(caught.value, options.SCAN) and said in caught.value.message
     assert 'secret' not in caught.value.message and PASSWORD not in caught.value.message

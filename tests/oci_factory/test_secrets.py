@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from acting import DISPATCH, dispatches, failure, run
-from oci_factory import activities, settings
+from oci_factory import activities, mendable, settings
 from served import TOKEN
 from stand_ins.server import Server
 from stand_ins.wire import Request
@@ -78,5 +78,5 @@ def test_a_password_in_a_url_is_refused(
 ) -> None:
     monkeypatch.setenv(name, url)
     error = failure(activities.resolve_channels, 'valkey', [])
-    assert error.non_retryable
+    assert error.type == mendable.WRONG_SETTING
     assert name in error.message and 'secret' not in everything(error)

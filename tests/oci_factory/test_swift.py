@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from acting import fail, failure, run
-from oci_factory import activities
+from acting import fail, failure, given_up, run
+from oci_factory import activities, mendable, options
 from oci_factory.settings import Keystone
 from stand_ins import stores
 from stand_ins.server import Server
@@ -69,12 +69,12 @@ def test_without_a_name_the_container_is_the_factorys(
         ('OS_AUTH_URL', '', '401; check OCI_FACTORY_BUILDS'),
     ],
 )
-def test_what_will_not_heal(
+def test_what_waits_for_somebody(
     private: Server, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     error = failure(activities.read_build_metadata, 'valkey', REVISIONS)
-    assert error.non_retryable and said in error.message
+    assert not given_up(error, options.READ) and given_up(error, options.SCAN_READ) and said in error.message
     for secret in ('WrongPassword', stores.PASSWORD):
         assert secret not in everything(error)
 
@@ -91,7 +91,7 @@ def test_a_token_that_ends_is_renewed(private: Server, seen: list[Request], matc
 def test_a_new_token_that_is_refused_is_not_renewed(private: Server, seen: list[Request]) -> None:
     fail(private, 401, match='/private?', times=None)
     error = failure(activities.read_build_metadata, 'valkey', REVISIONS)
-    assert error.non_retryable and '401; check OCI_FACTORY_BUILDS' in error.message
+    assert error.type == mendable.UNAUTHORISED and '401; check OCI_FACTORY_BUILDS' in error.message
     assert len(seen) == 4
 
 

@@ -16,10 +16,12 @@ import trigger_schema
 import yaml
 from decorated import WORKFLOWS
 from development import Temporal
+from oci_factory import activities, mendable, options
 from oci_factory.model import ImageReport, Report
 from served import SEED, TOKEN
 from stand_ins.server import Server
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHistory
+from temporalio.common import RetryPolicy
 from temporalio.worker import Replayer
 
 pytestmark = [
@@ -81,7 +83,7 @@ def test_everything_released_on_a_release_is_rebuilt(
         notes = {(note.kind, note.subject) for note in images[image].notes}
         assert notes == expected.rebuild(WORLD, image, '24.04', now)[1]
     references = {one['inputs']['external_ref_id'] for one in environment.stand_ins.github.recorded()}
-    assert references == {f'{history.workflow_id}-{image}' for image in triggers}
+    assert references == {f'{history.workflow_id}/{image}' for image in triggers}
     assert references == {one.external_ref_id for one in report.images if one.external_ref_id}
     assert TOKEN not in history.to_json()
     assert base64.b64encode(TOKEN.encode()).decode()[:-4] not in history.to_json()
@@ -122,7 +124,7 @@ def test_an_image_that_fails_does_not_stop_the_others(
 ) -> None:
     triggers = wanted('24.04', now)
     unread, untagged, unsent, *others = sorted(triggers)
-    fail(environment, 403, match='contents', image=unread, times=None)
+    fail(environment, 410, match='contents', image=unread, times=None)
     fail(environment, 400, match='registry', image=untagged, times=None)
     fail(environment, 422, match='dispatches', image=unsent, times=None)
     report, history = temporal.run('24.04')
@@ -165,10 +167,66 @@ def test_a_release_that_is_none(temporal: Temporal, environment: Server, release
 
 
 def test_images_that_cannot_be_listed(temporal: Temporal, environment: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv('OCI_FACTORY_BUILDS')
+    monkeypatch.setenv('OCI_FACTORY_RELEASES', '/nowhere')
     with pytest.raises(WorkflowFailureError) as caught:
         temporal.run('24.04')
-    assert 'OCI_FACTORY_BUILDS is not set' in str(caught.value.cause.__cause__)
+    assert 'OCI_FACTORY_RELEASES is neither' in str(caught.value.cause.__cause__)
+
+
+@pytest.fixture
+def hurried(environment: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Somebody is told, and what takes minutes takes seconds."""
+    monkeypatch.setenv('OCI_FACTORY_WEBHOOK_URL', f'{environment.url}/hook')
+    monkeypatch.setattr(mendable, '_FIRST', 6)
+    monkeypatch.setattr(mendable, '_LONGEST', 6)
+    often = RetryPolicy(initial_interval=datetime.timedelta(seconds=1), backoff_coefficient=1)
+    monkeypatch.setitem(options.WATCH, 'retry_policy', often)
+    return environment
+
+
+def told(server: Server) -> list[dict[str, Any]]:
+    return [one['body'] for one in server.stand_ins.notified.recorded()['hooks']]
+
+
+@pytest.mark.parametrize(
+    ('status', 'match', 'said'),
+    [
+        (401, 'contents/oci?', 'give a valid token as GITHUB_TOKEN'),
+        (403, 'dispatches', 'the right to run workflows'),
+        # Of this it is told since two looks in a row have seen it.
+        (503, 'dispatches', '503 (told to fail)'),
+    ],
+)
+def test_what_a_rebuild_waits_for_is_told_once_and_it_goes_on(
+    temporal: Temporal, hurried: Server, status: int, match: str, said: str
+) -> None:
+    fail(hurried, status, match=match, headers={'x-ratelimit-remaining': '9'}, times=3)
+    report, history = temporal.run('24.04', 'valkey')
+    assert report.images[0].conclusion == 'success' and not report.images[0].error
+    first, waits, last = told(hurried)
+    assert (first['status'], waits['status'], last['status']) == ('Triggered', 'Waiting', 'Success')
+    ((image, why),) = waits['failed'].items()
+    assert image == ('' if 'contents' in match else 'valkey') and said in why
+    temporal.wait(Replayer(workflows=WORKFLOWS).replay_workflow(history))
+
+
+def test_what_belongs_to_the_work_is_not_told_as_trouble(temporal: Temporal, hurried: Server) -> None:
+    fail(hurried, 429, match='dispatches', headers={'Retry-After': '6'})
+    fail(hurried, 200, match='/runs/1', body={'status': 'in_progress', 'conclusion': None})
+    report, history = temporal.run('24.04', 'valkey')
+    assert report.images[0].conclusion == 'success'
+    assert [one['status'] for one in told(hurried)] == ['Triggered', 'Success']
+    temporal.wait(Replayer(workflows=WORKFLOWS).replay_workflow(history))
+
+
+def test_a_run_that_is_deleted_is_an_end(
+    temporal: Temporal, environment: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activities, 'PATIENCE', 2)
+    fail(environment, 404, match='/runs/1', times=2)
+    report, _ = temporal.run('24.04', 'valkey')
+    # Two looks that miss it: the second knows of the first.
+    assert report.images[0].error.startswith('follow_run: the run was deleted')
 
 
 def test_it_can_be_cancelled(temporal: Temporal, environment: Server) -> None:

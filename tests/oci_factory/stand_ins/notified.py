@@ -72,5 +72,6 @@ class Notified:
             'message': body.get('message', ''),
             'props': props,
             'pending_post_id': body.get('pending_post_id', ''),
+            'root_id': body.get('root_id', ''),
         }
         return Answer(201, self._posts[name])

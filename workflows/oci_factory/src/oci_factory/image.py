@@ -15,8 +15,8 @@ with workflow.unsafe.imports_passed_through():
 SUCCESS = 'success'
 """GitHub's conclusion of a run that has done all it should."""
 
-PATIENCE = timedelta(days=2)
-"""For other jobs on the image; a rebuild that is never approved is given up after a day."""
+PATIENCE = timedelta(days=3)
+"""For other jobs on the image; a rebuild is given up after a day without GitHub and another one without an approval."""
 
 
 # What no release file or metadata of any oddity should bring about, but a mistake in the plan could, fails this one

@@ -1,4 +1,4 @@
-"""Tells people by mail, once, at the end of a rebuild or scan: mails cannot be changed, and two are one too many."""
+"""Tells people by mail at the end of a rebuild or scan, and of what one waits for: of its beginning is one too many."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Mail:
         self._sender, self._receivers, self._web = sender, receivers, web
 
     def tell(self, notice: Notice, origin: notifiers.Origin, _handle: str, /) -> str:
-        """Send the notice if it is the last one; see `notifiers.Notifier`."""
+        """Send the notice unless it is the first one; see `notifiers.Notifier`."""
         if notice.status == 'Triggered':
             return ''
         message = EmailMessage()

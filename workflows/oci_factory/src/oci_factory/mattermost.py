@@ -1,4 +1,7 @@
-"""Tells people in a Mattermost channel: one post for each rebuild or scan, grey at first, green or red at its end."""
+"""Tells people in a Mattermost channel: one post for each rebuild or scan, grey at first, green or red at its end.
+
+What it waits for is an answer to that.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,13 @@ TITLES = {
     'rebuild': '[OCI Factory Temporal Workflow]: RebuildForRelease: Rebuild rocks',
     'scan': '[OCI Factory Temporal Workflow]: ScanImages: Scan rocks for vulnerabilities',
 }
-COLORS = {'Triggered': '#B0B0B0', 'Success': '#33CC33', 'Failed': '#CC0000', 'Cancelled': '#CC0000'}
+COLORS = {
+    'Triggered': '#B0B0B0',
+    'Waiting': '#E8A000',
+    'Success': '#33CC33',
+    'Failed': '#CC0000',
+    'Cancelled': '#CC0000',
+}
 
 _ADVICE = {
     401: 'give a valid token as MATTERMOST_TOKEN',
@@ -45,14 +54,19 @@ class Mattermost:
         text = self._text(notice, origin)
         attachment = {'fallback': text, 'title': TITLES[notice.job], 'text': text, 'color': COLORS[notice.status]}
         with Web(self._token, timeout=notifiers.TIMEOUT) as web:
-            if not handle:
+            waits = notice.status == 'Waiting'
+            if waits or not handle:
                 # By the last one the server knows an attempt whose answer was lost.
                 post = {
                     'channel_id': self._channel,
                     'props': {'attachments': [attachment]},
                     'pending_post_id': f'{origin.run}:{notice.status}',
                 }
-                return str(content(web.request('POST', self._posts, _ADVICE, json=post))['id'])
+                if handle:
+                    # Nobody is made aware of a post that was changed; of an answer to it they are.
+                    post['root_id'] = handle
+                made = str(content(web.request('POST', self._posts, _ADVICE, json=post))['id'])
+                return handle if waits else made
             # Other properties of the post are not ours to drop.
             props: dict[str, Any] = content(web.get(f'{self._posts}/{handle}', _ADVICE)).get('props') or {}
             patch = {'id': handle, 'props': {**props, 'attachments': [attachment]}}

@@ -119,9 +119,9 @@ class Notice:
 
     Attributes:
         release: the Ubuntu release, or `*`; empty for a scan.
-        status: `Triggered`, `Success`, `Failed` or `Cancelled`.
+        status: `Triggered`, `Waiting`, `Success`, `Failed` or `Cancelled`.
         rebuilt: names of the images whose rebuild has succeeded.
-        failed: image to why it was not rebuilt or scanned; empty string for the work as a whole.
+        failed: image to why it was not rebuilt or scanned, or what it waits for; empty string for the work as a whole.
         job: `rebuild` or `scan`.
         news: image to what was done about its issue; of a scan.
     """

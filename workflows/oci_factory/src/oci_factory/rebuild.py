@@ -47,7 +47,7 @@ class RebuildForRelease:
         children.check(concurrent)
         if dry_run:
             return Report(version, image, dry_run, await _rebuild_all(version, image, True, concurrent))
-        notices = Notices(Notice(version, 'Triggered'))
+        notices = Notices(Notice(version, 'Triggered'), watched=True)
         try:
             reports = await _rebuild_all(version, image, False, concurrent)
         except (FailureError, asyncio.CancelledError) as error:

@@ -68,7 +68,7 @@ class ScanImage:
             if report.step in ('', issues.NOTHING) or order.dry_run:
                 return report
             change = _change(report, tracker, joined)
-            issue = await workflow.execute_activity(scan_activities.change_issue, change, **options.DISPATCH)
+            issue = await workflow.execute_activity(scan_activities.change_issue, change, **options.SCAN_CHANGE)
             return dataclasses.replace(report, issue_url=issue.url)
         except ActivityError as error:
             if is_cancelled_exception(error):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from temporalio.exceptions import ApplicationError
 
+from oci_factory.mendable import WRONG_SETTING, mendable
+
 WEB_INTERFACE = 'OCI_FACTORY_TEMPORAL_WEB'
 """The variable with the base URL of Temporal's web interface, to which notifications link."""
 
@@ -42,7 +44,7 @@ class Keystone:
         """Read and check the variables; None if there is no `OS_AUTH_URL`.
 
         Raises:
-            ApplicationError: not to be retried: a variable is missing or cannot be right; the sentence names it.
+            ApplicationError: a variable is missing or cannot be right; the sentence names it.
         """
         url = environ.get('OS_AUTH_URL', '').strip()
         if not url:
@@ -89,7 +91,7 @@ class Settings:
         """Read and check the variables.
 
         Raises:
-            ApplicationError: not to be retried: a variable is missing or cannot be right; the sentence names it.
+            ApplicationError: a variable is missing or cannot be right; the sentence names it.
         """
         values = {}
         for field, name in _VARIABLES.items():
@@ -147,4 +149,4 @@ def _issues(environ: Mapping[str, str]) -> str:
 
 def wrong(sentence: str) -> ApplicationError:
     """A failure by what an operator has set."""
-    return ApplicationError(sentence, type='WrongSetting', non_retryable=True)
+    return mendable(sentence, WRONG_SETTING)

@@ -15,6 +15,7 @@ from keystoneauth1 import exceptions, session
 from keystoneauth1.identity import v3
 from temporalio.exceptions import ApplicationError
 
+from oci_factory.mendable import UNAUTHORISED, mendable
 from oci_factory.settings import Keystone, Settings
 from oci_factory.web import refused
 
@@ -130,7 +131,7 @@ def _token(known: Keystone) -> str:
         return session.Session(auth=password, timeout=TIMEOUT).get_token() or ''
     except exceptions.Unauthorized:
         sentence = 'Keystone refuses the user: check OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME and the domains'
-        raise ApplicationError(sentence, type='Refused', non_retryable=True) from None
+        raise mendable(sentence, UNAUTHORISED) from None
     except exceptions.HttpError as error:
         status = error.http_status
         headers = error.response.headers if error.response is not None else {}

@@ -15,6 +15,8 @@ import httpx
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from oci_factory.mendable import UNAUTHORISED, mendable
+
 TIMEOUT = httpx.Timeout(30, connect=10)
 """Seconds; shorter than the activities' heartbeat timeout."""
 
@@ -81,8 +83,8 @@ class Web:
             options: `params`, `headers` and `json`, as httpx takes them.
 
         Raises:
-            ApplicationError: retried at once (connection, 5xx), retried when the service wants (rate limits), or
-                not retried (every other answer).
+            ApplicationError: retried at once (connection, 5xx), when the service wants (rate limits), or slowly (401
+                and other 403); or not retried (every other answer).
         """
         response = self._send(method, url, options)
         return response if response.status_code in accepted else self._checked(response, advice)
@@ -169,7 +171,10 @@ def refused(
     if status >= 500:
         return ApplicationError(sentence, type='ServerError')
     hint = advice.get(status, '')
-    return ApplicationError(f'{sentence}; {hint}' if hint else sentence, type='Refused', non_retryable=True)
+    said = f'{sentence}; {hint}' if hint else sentence
+    if status in (401, 403):
+        return mendable(said, UNAUTHORISED)
+    return ApplicationError(said, type='Refused', non_retryable=True)
 
 
 def _delay(status: int, headers: Mapping[str, str], text: str) -> int | None:

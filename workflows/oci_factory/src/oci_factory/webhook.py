@@ -31,7 +31,7 @@ class Webhook:
         self._url, self._secret, self._web = url, secret, web
 
     def tell(self, notice: Notice, origin: notifiers.Origin, _handle: str, /) -> str:
-        """Post the notice, at the start and at the end; see `notifiers.Notifier`."""
+        """Post the notice, whichever it is; see `notifiers.Notifier`."""
         facts = {
             **dataclasses.asdict(notice),
             'namespace': origin.namespace,
