@@ -12,6 +12,7 @@ from temporal_charms import databags
 from temporal_charms.conditions import first_unmet
 from temporal_charms.secret_cache import SecretCache, identifier
 
+import conditions
 import facts
 import integration_report
 import integrations
@@ -137,8 +138,8 @@ class TemporalWorkerCharm(ops.CharmBase):
             event.add_status(self._plan.unmet.status(self._facts))
             return
         health = standing.compare(self.workload.health(), standing.wanted(self._facts))
-        failed = first_unmet(plan.OUTCOMES, health)
-        event.add_status(failed.status(health) if failed else plan.active(health))
+        failed = first_unmet(conditions.OUTCOMES, health)
+        event.add_status(failed.status(health) if failed else conditions.active(health))
 
 
 if __name__ == '__main__':  # pragma: no cover

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import re
 
-import plan
+import conditions
 
 _PAGE = pathlib.Path(__file__).parents[4] / 'docs' / 'how-to' / 'statuses.md'
 
@@ -16,4 +16,4 @@ def test_given_the_conditions_then_the_page_explains_each_and_no_other():
 
     explained = re.findall(r'^### (.*)$', section, flags=re.MULTILINE)
 
-    assert explained == [condition.name for condition in (*plan.CONDITIONS, *plan.OUTCOMES)]
+    assert explained == [condition.name for condition in (*conditions.CONDITIONS, *conditions.OUTCOMES)]
