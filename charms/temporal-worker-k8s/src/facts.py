@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Mapping
 
 import ops
+from ops import pebble
 from temporal_charms import host_info
 from temporal_charms.admin import Frontend
 from temporal_charms.secret_cache import SecretCache
@@ -16,13 +17,13 @@ from temporal_charms.workload import read
 from authentication import Authentication
 from encryption import Encryption
 from integrations import Integrations
-from loader.layout import PREPARED, Prepared
+from loader.layout import PREPARED, SETTINGS, Prepared, Settings
 from options import Config, address
 from own_image import Command
 from standing import Options
 from variables import Secrets, Variables
 
-CONTAINER = 'temporal-worker'
+CONTAINER = SERVICE = 'temporal-worker'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,15 +92,19 @@ class Resource:
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """The container and what the loader has said of the code.
+    """The container, what the loader has said of the code, and what of it runs.
 
     Attributes:
         reachable: whether Pebble answers.
         prepared: the loader's last result.
+        running: the worker's service as Pebble runs it now; None if it does not.
+        told: what was last told a worker that comes as a wheel; None if nothing was.
     """
 
     reachable: bool = False
     prepared: Prepared = dataclasses.field(default_factory=Prepared)
+    running: pebble.Service | None = None
+    told: Settings | None = None
 
     @classmethod
     def load(cls, container: ops.Container) -> Code:
@@ -107,7 +112,22 @@ class Code:
         if not container.can_connect():
             return cls()
         text = read(container, PREPARED)
-        return cls(True, Prepared.load(text) if text else Prepared())
+        services = container.get_services(SERVICE)
+        running = SERVICE in services and services[SERVICE].is_running()
+        return cls(
+            True,
+            Prepared.load(text) if text else Prepared(),
+            container.get_plan().services.get(SERVICE) if running else None,
+            _told(read(container, SETTINGS)),
+        )
+
+
+def _told(text: str | None) -> Settings | None:
+    """What stands in a file of settings; one that another revision has left says nothing."""
+    try:
+        return Settings.load(text) if text else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _proxies(environ: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 from collections.abc import Mapping
@@ -16,12 +17,14 @@ import own_image
 import standing
 from conditions import BEFORE_CODE, CONDITIONS, is_prepared, preparation_key
 from environment import compose
-from facts import Facts
+from facts import SERVICE, Facts
 from loader import layout
 from loader.standing import Standing
 
-SERVICE, ANNOUNCER, WAKER = 'temporal-worker', 'announcer', 'waker'
+ANNOUNCER, WAKER = 'announcer', 'waker'
 _LOADER = pathlib.Path(__file__).parent / 'loader'
+_CODE = 'CODE'
+"""The variable of the worker's service that identifies its code."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +32,10 @@ class Plan:
     """What the charm wants to be so.
 
     Attributes:
-        unmet: the first condition that keeps the worker from being (re)started; None if nothing does.
+        unmet: the first condition that is not met; None if all are.
         stop: whether a running worker must stop.
         files: the loader, its settings and the environment; empty while the code cannot even be prepared.
+        at_once: what reaches a running worker even while it may not be (re)started.
         prepare: the key under which the code has still to be prepared; empty if it is.
         layer: the Pebble layer; empty while the worker may not be (re)started.
         attended: whether the worker is the image's own.
@@ -45,6 +49,7 @@ class Plan:
     unmet: Condition[Facts] | None
     stop: bool
     files: tuple[File, ...]
+    at_once: tuple[File, ...]
     prepare: str
     layer: pebble.LayerDict
     attended: bool
@@ -58,15 +63,19 @@ class Plan:
 def make(facts: Facts) -> Plan:
     """Decide."""
     unmet = first_unmet(CONDITIONS, facts)
-    ready_for_code = first_unmet(BEFORE_CODE, facts) is None
+    # What guards only what the server is to keep running holds back none of the rest, but for other code.
+    spared = () if _replaces(facts) else (standing.OPTIONS, standing.CODE)
+    held = first_unmet((each for each in CONDITIONS if each not in spared), facts)
+    ready_for_code = first_unmet((each for each in BEFORE_CODE if each not in spared), facts) is None
     files = _files(facts) if ready_for_code else ()
     layer = _own_layer if facts.command.words else _layer
     return Plan(
         unmet=unmet,
         stop=must_stop(CONDITIONS, facts),
         files=files,
+        at_once=_at_once(facts),
         prepare=preparation_key(facts) if files and not facts.command.words and not is_prepared(facts) else '',
-        layer=layer(facts, files) if files and unmet is None else {},
+        layer=layer(facts, files) if files and held is None else {},
         attended=bool(facts.command.words),
         databag=_databag(facts),
         request=host_info.Request(facts.config.namespace).dump(),
@@ -77,6 +86,34 @@ def make(facts: Facts) -> Plan:
         or (facts.code.prepared.passing and not facts.command.words)
         or any(x.comes for x in (facts.secrets, facts.integrations, facts.authentication, facts.encryption)),
     )
+
+
+def _at_once(facts: Facts) -> tuple[File, ...]:
+    """The credentials with which a running worker gets its tokens; not those of another secret or provider."""
+    identity, told = facts.authentication, facts.code.told
+    if facts.command.words or not told or not identity.provider:
+        return ()
+    same = (told.provider, told.secret) == (identity.provider, identity.secret)
+    return (_credentials(facts),) if same else ()
+
+
+def _credentials(facts: Facts) -> File:
+    return File(layout.CREDENTIALS, json.dumps(dict(facts.authentication.credentials)), 0o600)
+
+
+def _replaces(facts: Facts) -> bool:
+    """Whether a worker that runs would get other code."""
+    running = facts.code.running
+    return running is not None and running.environment.get(_CODE, '') != _code_key(facts)
+
+
+def _code_key(facts: Facts) -> str:
+    """Identifies what of the code a worker runs; empty for one that the image brings."""
+    if facts.command.words:
+        return ''
+    config = facts.config
+    parts = [facts.workflows.key, config.file_name, config.workflows, config.activities]
+    return hashlib.sha256(f'{parts}'.encode()).hexdigest()[:16]
 
 
 def _databag(facts: Facts) -> dict[str, str]:
@@ -134,7 +171,7 @@ def _files(facts: Facts) -> tuple[File, ...]:
             restarts=True,
         ),
         # Read again whenever it changes.
-        File(layout.CREDENTIALS, json.dumps(dict(facts.authentication.credentials)), 0o600),
+        _credentials(facts),
         File(layout.KEYS, _keys(facts).dump(), 0o600, restarts=True),
     )
 
@@ -158,7 +195,9 @@ def _layer(facts: Facts, files: tuple[File, ...]) -> pebble.LayerDict:
                 'command': f'{python(facts)} -m loader.run',
                 'startup': 'enabled',
                 'working-dir': layout.HOME,
-                'environment': environment({'PYTHONPATH': layout.PROGRAMS, 'HOME': layout.HOME}, files),
+                'environment': environment(
+                    {'PYTHONPATH': layout.PROGRAMS, 'HOME': layout.HOME, _CODE: _code_key(facts)}, files
+                ),
                 'user-id': USER_ID,
                 'group-id': USER_ID,
                 'kill-delay': f'{layout.KILL_DELAY}s',

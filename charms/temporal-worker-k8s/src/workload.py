@@ -97,6 +97,8 @@ class Workload:
             workload.replan(self._container, plan.SERVICE, wanted.layer)
             if wanted.attended:
                 workload.stop(self._container, (plan.ANNOUNCER,))
+        else:
+            workload.push(self._container, wanted.at_once)
         if wanted.wakes:
             workload.wake(self._container, plan.WAKER, layout.NOTICE, _LOOK_AGAIN)
 
