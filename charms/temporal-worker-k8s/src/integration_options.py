@@ -42,7 +42,7 @@ class Options:
     """The options, valid or with a problem.
 
     Attributes:
-        required: `required-integrations`, split, each once.
+        required: `required-integrations`, split, each once; none while it is the option that is wrong.
         requests: endpoint to what the application says there.
         broker: what it says to RabbitMQ, which does not repeat it.
         problem: what is wrong with the options.
@@ -70,9 +70,11 @@ class Options:
         plain = own.replace('_', '-')
         broker = amqp.Request(plain, text['amqp-vhost'] or plain)
         required = tuple(dict.fromkeys(name.strip() for name in text[_REQUIRED].split(',') if name.strip()))
-        problem = _required_problem(required, app) or _problem(text, app)
+        unreadable = _required_problem(required, app)
+        problem = unreadable or _problem(text, app)
         return cls(
-            required=() if problem else required,
+            # What is wrong with another option makes nothing dispensable.
+            required=() if unreadable else required,
             requests={
                 'database': postgresql_client.request(text['database-name'] or own, text['database-extra-user-roles']),
                 's3': s3.request(text['s3-bucket'] or plain, text['s3-path']),

@@ -170,6 +170,29 @@ def test_given_a_running_worker_when_an_integration_goes_and_comes_back_then_the
     assert environment(disk)['POSTGRESQL_DB_NAME'] == 'orders'
 
 
+def test_given_another_option_that_is_wrong_when_something_required_goes_then_the_worker_stops_all_the_same(
+    ctx, run, disk, archive
+):
+    config = {'required-integrations': 'database'}
+    first = run(unit_state(disk, archive, related('database'), config=config))
+    (relation,) = first.get_relations('database')
+    wrong = dataclasses.replace(first, config={**first.config, 's3-path': 'a b'})
+    going_on = ctx.run(ctx.on.config_changed(), wrong)
+    assert services(going_on)[plan.SERVICE] == pebble.ServiceStatus.ACTIVE
+
+    out = ctx.run(ctx.on.relation_broken(relation), going_on)
+
+    assert services(out)[plan.SERVICE] == pebble.ServiceStatus.INACTIVE
+    assert out.unit_status == ops.BlockedStatus(
+        f's3-path must be without white space: juju config {APP} --reset s3-path'
+    )
+    gone = dataclasses.replace(
+        out, config=first.config, relations=[each for each in out.relations if each.id != relation.id]
+    )
+    mended = ctx.run(ctx.on.config_changed(), gone)
+    assert mended.unit_status.message.startswith('required and not there: database')
+
+
 def test_given_a_secret_that_is_not_granted_yet_then_the_status_says_so_and_the_charm_looks_again(
     ctx, run, disk, archive
 ):
