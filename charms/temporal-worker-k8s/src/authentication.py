@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Mapping
 
 import ops
@@ -13,6 +14,7 @@ from access import PROVIDERS, Access
 from user_secrets import Unreadable, identifier, read
 
 _GOOGLE = 'https://oauth2.googleapis.com/token'
+_HTTPS = re.compile(r'https://[A-Za-z0-9._:\[\]-]+(/\S*)?')
 
 _OIDC = {
     'oidc-auth-type': 'type',
@@ -121,7 +123,9 @@ def _token(content: Mapping[str, str]) -> dict[str, str]:
 
 def _google(content: Mapping[str, str]) -> dict[str, str]:
     given = content.get('service-account', '')
-    fields = json.loads(given) if given else {field: content.get(name, '') for name, field in _OIDC.items()}
+    fields = (
+        json.loads(given) if given.strip() else {field: content.get(name, '').strip() for name, field in _OIDC.items()}
+    )
     found = {name: str(value) for name, value in fields.items() if value}
     return {
         **found,
@@ -169,6 +173,8 @@ def _problem(provider: str, content: Mapping[str, str], app: str) -> str:
         needed -= set(_NEEDS['google'])
         if problem := _service_account_problem(content['service-account']):
             return problem
+    elif provider == 'google' and not _is_https(content.get('oidc-token-uri', '').strip() or _GOOGLE):
+        return 'has an oidc-token-uri that is no https URL: juju update-secret takes another, or none for Google'
     lacking = sorted(name for name in needed if not content.get(name, '').strip())
     if lacking:
         other = ' or service-account' if provider == 'google' and lacking[0].startswith('oidc-') else ''
@@ -193,4 +199,11 @@ def _service_account_problem(text: str) -> str:
     for name in ('client_email', 'private_key'):
         if not isinstance(fields, dict) or not isinstance(fields.get(name), str):
             return f'has a service-account without {name}: {remedy}'
+    if not _is_https(fields.get('token_uri') or _GOOGLE):
+        return f'has a service-account whose token_uri is no https URL: {remedy}'
     return ''
+
+
+def _is_https(where: object) -> bool:
+    """Whether credentials may be sent there; without a scheme it would be waited for as for somebody who is away."""
+    return isinstance(where, str) and _HTTPS.fullmatch(where) is not None

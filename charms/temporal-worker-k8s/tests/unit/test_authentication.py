@@ -64,8 +64,8 @@ CERTIFIED = {'tls-client-certificate': 'C', 'tls-client-key': 'K'}
         ),
         (
             'google',
-            {'service-account': '{"client_email": "me", "private_key": "a\\nb", "token_uri": "http://t"}'},
-            {'type': 'service_account', 'client_email': 'me', 'private_key': 'a\nb\n', 'token_uri': 'http://t'},
+            {'service-account': '{"client_email": "me", "private_key": "a\\nb", "token_uri": "https://t:1/x"}'},
+            {'type': 'service_account', 'client_email': 'me', 'private_key': 'a\nb\n', 'token_uri': 'https://t:1/x'},
         ),
         ('candid', CANDID, {'url': 'https://c/m', 'username': 'me', 'private_key': 'abcd'}),
         ('mtls', CERTIFIED, {}),
@@ -171,6 +171,25 @@ def test_given_an_option_that_cannot_be_then_the_status_says_what_it_takes(run, 
             'google',
             {'service-account': '{"client_email": "x"}'},
             'has a service-account without private_key: juju update-secret takes',
+        ),
+        *(
+            (
+                'google',
+                {'service-account': json.dumps({'client_email': 'x', 'private_key': 'x', 'token_uri': where})},
+                'has a service-account whose token_uri is no https URL: juju update-secret takes Google',
+            )
+            for where in (
+                'oauth2.googleapis.com/token',
+                'http://oauth2.googleapis.com/token',
+                'https://',
+                'https://a b',
+                1,
+            )
+        ),
+        (
+            'google',
+            {**OIDC, 'oidc-token-uri': 'oauth2.googleapis.com/token'},
+            'has an oidc-token-uri that is no https URL: juju update-secret takes another, or none for Google',
         ),
         ('candid', {'candid-url': 'x'}, 'has no key candid-private-key, which candid needs: juju update-secret takes'),
         ('candid', {**CANDID, 'candid-url': 'ftp://x'}, 'has a candid-url that is no http or https URL: juju update-'),
