@@ -137,7 +137,8 @@ class TemporalWorkerCharm(ops.CharmBase):
         if self._plan.unmet:
             event.add_status(self._plan.unmet.status(self._facts))
             return
-        health = standing.compare(self.workload.health(), standing.wanted(self._facts))
+        told = standing.wanted(self._facts)
+        health = standing.compare(self.workload.health(), told, kept=self._facts.code.keeps and told.leader)
         failed = first_unmet(conditions.OUTCOMES, health)
         event.add_status(failed.status(health) if failed else conditions.active(health))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import ops
 from ops import pebble
@@ -18,10 +19,13 @@ from authentication import Authentication
 from encryption import Encryption
 from integrations import Integrations
 from loader.layout import PREPARED, SETTINGS, Prepared, Settings
+from loader.standing import FILE, Standing
 from options import Config, address
 from own_image import Command
 from standing import Options
 from variables import Secrets, Variables
+
+T = TypeVar('T')
 
 CONTAINER = SERVICE = 'temporal-worker'
 
@@ -99,12 +103,14 @@ class Code:
         prepared: the loader's last result.
         running: the worker's service as Pebble runs it now; None if it does not.
         told: what was last told a worker that comes as a wheel; None if nothing was.
+        keeps: whether it was last told to keep something running on the server.
     """
 
     reachable: bool = False
     prepared: Prepared = dataclasses.field(default_factory=Prepared)
     running: pebble.Service | None = None
     told: Settings | None = None
+    keeps: bool = False
 
     @classmethod
     def load(cls, container: ops.Container) -> Code:
@@ -118,14 +124,15 @@ class Code:
             True,
             Prepared.load(text) if text else Prepared(),
             container.get_plan().services.get(SERVICE) if running else None,
-            _told(read(container, SETTINGS)),
+            _told(read(container, SETTINGS), Settings.load),
+            not (_told(read(container, FILE), Standing.load) or Standing()).empty,
         )
 
 
-def _told(text: str | None) -> Settings | None:
-    """What stands in a file of settings; one that another revision has left says nothing."""
+def _told(text: str | None, load: Callable[[str], T]) -> T | None:
+    """What stands in a file; one that another revision has left says nothing."""
     try:
-        return Settings.load(text) if text else None
+        return load(text) if text else None
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -224,8 +224,15 @@ OUTCOME: Condition[Health] = Condition(
 )
 
 
-def compare(health: Health, told: Standing) -> Health:
-    """A worker's answer, in which what it has not yet brought about counts as trouble."""
-    if health.polling and not health.trouble and not told.empty and health.standing != told.key:
-        return dataclasses.replace(health, trouble='what consume and schedules name to be started')
-    return health
+def compare(health: Health, told: Standing, *, kept: bool) -> Health:
+    """A worker's answer, in which what it has not yet brought about counts as trouble.
+
+    Args:
+        health: the answer.
+        told: what it is to keep running.
+        kept: whether it was told to keep something before this hook.
+    """
+    if not health.polling or health.trouble or health.standing == told.key or (told.empty and not kept):
+        return health
+    what = 'no longer name to be taken away' if told.empty else 'name to be started'
+    return dataclasses.replace(health, trouble=f'what consume and schedules {what}')

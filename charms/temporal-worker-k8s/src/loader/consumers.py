@@ -14,7 +14,7 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from loader.owned import MEMO, TIMEOUT, Trouble, marked, owner
+from loader.owned import MEMO, TIMEOUT, Trouble, marked, owner, refused
 from loader.standing import CONSUMES, Consumer, Standing
 
 _ANEW = 60.0
@@ -52,8 +52,7 @@ class Keeper:
             except Trouble as trouble:
                 found.append(trouble)
         # Last: where the server's lists are down, consuming is not.
-        await self._remove(wanted)
-        return found
+        return found + await self._remove(wanted)
 
     async def _keep(self, one: Consumer, wanted: Standing) -> None:
         there = await self._describe(one.id)
@@ -126,30 +125,42 @@ class Keeper:
                 reason, _, _ = f': {error.cause}'.partition('\n')
         return f'{status}{reason}'
 
-    async def _remove(self, wanted: Standing) -> None:
-        """Cancel what this application has started and does not want any more."""
-        kept = {one.id for one in wanted.consumers}
+    async def _remove(self, wanted: Standing) -> list[Trouble]:
+        """Cancel what this application has started and does not want any more; what has not ended yet is trouble."""
+        kept, left = {one.id for one in wanted.consumers}, []
         async for there in self._client.list_workflows(_RUNNING, rpc_timeout=TIMEOUT):
             if there.id not in kept and await owner(there) == wanted.owner:
-                await self._end(there, wanted)
+                try:
+                    if await self._end(there, wanted):
+                        continue
+                    left.append(Trouble(f'workflow {there.id} to end, since consume no longer names it'))
+                except RPCError as error:
+                    left.append(refused(f'end workflow {there.id}, which consume no longer names', error))
+        return left
 
-    async def _end(self, there: WorkflowExecution, wanted: Standing) -> None:
+    async def _end(self, there: WorkflowExecution, wanted: Standing) -> bool:
+        """See to it that a workflow ends; whether it has."""
         found = await self._describe(there.id)
-        if found is None or found.run_id != there.run_id:
-            # It has continued as a new run, or has ended; the next look finds what is there.
-            return
+        if found is None or found.status != WorkflowExecutionStatus.RUNNING:
+            return True
+        if found.run_id != there.run_id:
+            # It has continued as a new run, which the next look finds.
+            return False
         handle = self._client.get_workflow_handle(there.id, run_id=there.run_id)
+        # What nobody works on does not hear of being cancelled.
+        terminated = there.task_queue not in wanted.queues or _stuck(found)
         try:
-            # What nobody works on does not hear of being cancelled.
-            if there.task_queue not in wanted.queues or _stuck(found):
+            if terminated:
                 await handle.terminate(reason='taken out of the option consume', rpc_timeout=TIMEOUT)
             elif not found.raw_description.workflow_extended_info.cancel_requested:
                 await handle.cancel(rpc_timeout=TIMEOUT)
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
+            terminated = True
         self._started.pop(there.id, None)
         self._ended.pop(there.id, None)
+        return terminated
 
 
 def _stuck(there: WorkflowExecutionDescription) -> bool:

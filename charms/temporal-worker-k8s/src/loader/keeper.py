@@ -2,23 +2,24 @@
 
 It runs in the worker's process, on its connection: so it costs no hook anything, is authorised as the worker is, and a
 server that is away is waited for where the worker waits for it, too. Which application started what is written into
-memos on the server, and so nothing has to be remembered here: it does not matter which unit leads, what a hook came to,
-or how often the options were changed meanwhile.
+memos on the server: it does not matter which unit leads, what a hook came to, or how often the options were changed
+meanwhile. Only that something was kept at all is remembered here, until all of it is known to be taken away.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import pathlib
 import time
 
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from loader import consumers, schedules, standing
 from loader.health import State
-from loader.owned import Trouble
+from loader.owned import Trouble, refused
 from loader.prepare import presentable
 from loader.standing import Standing
 
@@ -30,14 +31,6 @@ is not as it should be; as long as there is something to keep, which a person ma
 
 _SETTLED = 300.0
 """Seconds after a change: a unit that has not heard yet that it no longer leads may undo it meanwhile."""
-
-_PERSONS = (
-    RPCStatusCode.PERMISSION_DENIED,
-    RPCStatusCode.UNAUTHENTICATED,
-    RPCStatusCode.INVALID_ARGUMENT,
-    RPCStatusCode.UNIMPLEMENTED,
-)
-"""Answers that do not get better by waiting."""
 
 
 class Keeper:
@@ -52,7 +45,8 @@ class Keeper:
         self._state = state
         self._consumers = consumers.Keeper(client)
         self._schedules = schedules.Keeper(client)
-        self._text = ''
+        self._kept = pathlib.Path(standing.FILE).with_suffix('.kept')
+        self._text, self._has_news = '', False
         self._pause = _SOON
         self._changed = self._looked = 0.0
 
@@ -74,25 +68,32 @@ class Keeper:
         wanted, now = Standing.load(text), time.monotonic()
         if text != self._text:
             self._text, self._changed, self._pause = text, now, _SOON / 2
+            # Who has nothing to keep, and never had, has no news, for which a hook would run.
+            self._has_news = not wanted.empty or self._kept.exists()
         elif now - self._looked < self._pause:
             return
         self._looked = now
         if not wanted.leader:
             self._state.stands('')
             return
+        with contextlib.suppress(OSError):
+            if not wanted.empty:
+                self._kept.touch()
         trouble = await self._look(wanted)
         if trouble:
             self._state.stands('', presentable(str(trouble)), operator=trouble.operator)
             self._pause = min(2 * self._pause, _TROUBLED)
         else:
-            # Who has nothing to keep has no news, for which a hook would run.
-            self._state.stands('' if wanted.empty else wanted.key)
+            if wanted.empty:
+                self._kept.unlink(missing_ok=True)
+            self._state.stands(wanted.key if self._has_news else '')
             at_leisure = wanted.empty and now - self._changed > _SETTLED
             self._pause = _AT_LEISURE if at_leisure else min(2 * self._pause, _REGULARLY)
 
     async def _look(self, wanted: Standing) -> Trouble | None:
         """Bring everything about, whatever of it fails; the first trouble is told."""
         found: list[Trouble] = []
+        unasked: list[Trouble] = []
         for name, keep in (
             ('consume', self._consumers.keep(wanted)),
             ('schedules', self._schedules.keep(wanted)),
@@ -100,20 +101,14 @@ class Keeper:
             try:
                 found += await keep
             except RPCError as error:
-                found.append(_refused(name, error))
+                unasked.append(refused(f'do what {name} needs', error))
             except Exception as error:
                 # Whatever it is, the worker's own work goes on.
                 _logger.error('%s failed', name, exc_info=error)
-                found.append(Trouble(f'{name} failed: {type(error).__name__}: {error}', operator=True))
+                unasked.append(Trouble(f'{name} failed: {type(error).__name__}: {error}', operator=True))
+        # Who has never had anything kept need not be allowed to ask what is.
+        if not wanted.empty or self._kept.exists():
+            found += unasked
         for trouble in found:
             _logger.warning('%s', presentable(str(trouble)))
-        if wanted.empty:
-            # Who wants nothing kept need not be allowed to ask what is.
-            return None
         return min(found, key=lambda trouble: not trouble.operator, default=None)
-
-
-def _refused(name: str, error: RPCError) -> Trouble:
-    if error.status in _PERSONS:
-        return Trouble(f'the server refuses what {name} needs: {error.message}', operator=True)
-    return Trouble(f'the server to do what {name} needs ({error.status.name.lower()})')

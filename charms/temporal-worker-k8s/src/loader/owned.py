@@ -8,12 +8,21 @@ from typing import Any, Protocol
 
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import DefaultPayloadConverter
+from temporalio.service import RPCError, RPCStatusCode
 
 MEMO = 'temporal-worker-k8s'
 """The key of the memo that names the application."""
 
 TIMEOUT = datetime.timedelta(seconds=5)
 """For each request."""
+
+_PERSONS = (
+    RPCStatusCode.PERMISSION_DENIED,
+    RPCStatusCode.UNAUTHENTICATED,
+    RPCStatusCode.INVALID_ARGUMENT,
+    RPCStatusCode.UNIMPLEMENTED,
+)
+"""Answers that do not get better by waiting."""
 
 
 class Trouble(Exception):
@@ -27,6 +36,18 @@ class Trouble(Exception):
     def __init__(self, sentence: str, *, operator: bool = False):
         super().__init__(sentence)
         self.operator = operator
+
+
+def refused(what: str, error: RPCError) -> Trouble:
+    """The trouble that the server does not do something.
+
+    Args:
+        what: is to be done; a verb with what belongs to it.
+        error: the server's.
+    """
+    if error.status in _PERSONS:
+        return Trouble(f'the server refuses to {what}: {error.message}', operator=True)
+    return Trouble(f'the server to {what} ({error.status.name.lower()})')
 
 
 class Remembers(Protocol):

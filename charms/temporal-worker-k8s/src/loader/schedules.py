@@ -33,7 +33,7 @@ from temporalio.client import (
 from temporalio.client import Schedule as ServersSchedule
 from temporalio.service import RPCError, RPCStatusCode
 
-from loader.owned import MEMO, TIMEOUT, Trouble, marked, owner
+from loader.owned import MEMO, TIMEOUT, Trouble, marked, owner, refused
 from loader.standing import Schedule, Standing
 
 _LATE = datetime.timedelta(days=1)
@@ -101,8 +101,7 @@ class Keeper:
                 found.append(
                     Trouble(f'schedules: {one.id}: the server does not take it: {error.message}', operator=True)
                 )
-        await self._remove(wanted)
-        return found
+        return found + await self._remove(wanted)
 
     async def _keep(self, one: Schedule, application: str) -> None:
         handle = self._client.get_schedule_handle(one.id)
@@ -158,9 +157,9 @@ class Keeper:
             # As with memos. AES-EAX does not tell which key it was.
             return False
 
-    async def _remove(self, wanted: Standing) -> None:
+    async def _remove(self, wanted: Standing) -> list[Trouble]:
         """Remove what this application has made and does not want any more; workflows that it has started go on."""
-        kept = {one.id for one in wanted.schedules}
+        kept, left = {one.id for one in wanted.schedules}, []
         async for there in await self._client.list_schedules(rpc_timeout=TIMEOUT):
             if there.id not in kept and await owner(there) == wanted.owner:
                 try:
@@ -168,7 +167,8 @@ class Keeper:
                 except RPCError as error:
                     # The list shows it for a little longer than it is there.
                     if error.status != RPCStatusCode.NOT_FOUND:
-                        raise
+                        left.append(refused(f'remove schedule {there.id}, which the option no longer names', error))
+        return left
 
 
 def _intervals(spec: ScheduleSpec) -> tuple[object, ...]:

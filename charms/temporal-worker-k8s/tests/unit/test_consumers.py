@@ -75,9 +75,11 @@ def test_given_a_topic_when_it_is_taken_out_then_its_workflow_is_cancelled_and_n
     keep(Consumer('c', 'g'), owner='m/another')
     del service.calls[:]
 
-    assert keep(B) == []
+    assert keep(B) == [f'time: workflow {ID} to end, since consume no longer names it']
 
     assert service.calls == [f'cancel {ID}']
+    service.end(ID, CANCELED)
+    assert keep(B) == []
 
 
 def test_given_a_topic_when_it_comes_back_while_it_is_cancelled_then_it_runs_again(service, keep, clock):
@@ -206,7 +208,7 @@ def test_given_a_workflow_that_ends_while_it_is_cancelled_then_nothing_is_wrong(
     assert keep() == []
 
 
-@pytest.mark.parametrize('run', ['', 'another'])
+@pytest.mark.parametrize('run', ['', 'another', 'ended'])
 def test_given_a_workflow_that_is_listed_and_there_no_more_then_the_next_look_finds_what_is(service, keep, run):
     keep(A)
     listed = ListWorkflowExecutionsResponse(executions=[service.workflows[ID].workflow_execution_info])
@@ -221,8 +223,11 @@ def test_given_a_workflow_that_is_listed_and_there_no_more_then_the_next_look_fi
     if run:
         there.workflow_execution_info.execution.run_id = run
         service.workflows[ID] = there
+    if run == 'ended':
+        service.end(ID, CANCELED)
 
-    assert keep() == []
+    told = [f'time: workflow {ID} to end, since consume no longer names it']
+    assert keep() == (told if run == 'another' else [])
     assert service.calls == []
 
 
@@ -235,10 +240,10 @@ def test_given_code_that_fails_again_and_again_when_it_is_taken_out_then_its_wor
     assert service.calls == [f'terminate {ID}']
 
 
-def test_given_a_workflow_that_takes_its_time_to_end_then_it_is_cancelled_once(service, keep):
+def test_given_a_workflow_that_takes_its_time_to_end_then_it_is_cancelled_once_and_waited_for(service, keep):
     keep(A)
     keep()
-    keep()
+    assert keep() == [f'time: workflow {ID} to end, since consume no longer names it']
 
     assert service.calls == [f'start {ID}', f'cancel {ID}']
 
@@ -252,13 +257,21 @@ def test_given_a_server_that_does_not_answer_then_it_is_raised(service, keep, wa
         keep(*wanted)
 
 
-def test_given_a_server_that_refuses_to_cancel_then_it_is_raised(service, keep, monkeypatch):
-    keep(A)
+@pytest.mark.parametrize(
+    ('status', 'told'),
+    [
+        (RPCStatusCode.PERMISSION_DENIED, 'person: the server refuses to end workflow {}, {}: refused'),
+        (RPCStatusCode.UNAVAILABLE, 'time: the server to end workflow {}, {} (unavailable)'),
+    ],
+)
+def test_given_a_server_that_does_not_cancel_then_it_is_told_of_each(service, keep, monkeypatch, status, told):
+    keep(A, B)
 
     async def refuse(*_, **__) -> None:
-        raise refused(RPCStatusCode.PERMISSION_DENIED)
+        raise refused(status)
 
     monkeypatch.setattr(service, 'request_cancel_workflow_execution', refuse)
 
-    with pytest.raises(RPCError):
-        keep()
+    assert keep() == [
+        told.format(identifier, 'which consume no longer names') for identifier in (ID, 'consume-events/b/g')
+    ]

@@ -6,7 +6,7 @@ import asyncio
 import pathlib
 
 import pytest
-from temporal_service import Service, client, refused
+from temporal_service import CANCELED, Service, client, refused
 from temporalio.service import RPCStatusCode
 
 from loader import keeper, layout, standing
@@ -46,6 +46,11 @@ class Turns:
             self.turn()
             count += self._keeper._looked != before
         return count
+
+    def begin_anew(self) -> None:
+        """Let another process begin."""
+        self.state = State()
+        self._keeper = keeper.Keeper(client(self.service), self.state)
 
     def close(self) -> None:
         self._loop.close()
@@ -116,7 +121,7 @@ def test_given_a_workflow_that_a_person_has_ended_then_it_runs_again(turns):
     [
         (RPCStatusCode.UNAVAILABLE, ('the server to do what consume needs (unavailable)', False)),
         (RPCStatusCode.DEADLINE_EXCEEDED, ('the server to do what consume needs (deadline_exceeded)', False)),
-        (RPCStatusCode.PERMISSION_DENIED, ('the server refuses what consume needs: refused', True)),
+        (RPCStatusCode.PERMISSION_DENIED, ('the server refuses to do what consume needs: refused', True)),
     ],
 )
 def test_given_a_server_that_does_not_do_it_then_it_is_told_and_tried_until_it_does(turns, status, said):
@@ -130,11 +135,53 @@ def test_given_a_server_that_does_not_do_it_then_it_is_told_and_tried_until_it_d
     assert turns.state.standing == WANTED.key
 
 
+NOTHING = Standing(True, 'm/app', ('q',))
+
+
 def test_given_nothing_to_keep_then_a_server_that_refuses_to_be_asked_is_no_trouble(turns):
     turns.service.lists_down = refused(RPCStatusCode.PERMISSION_DENIED)
-    nothing = Standing(True, 'm/app', ('q',))
 
-    assert turns.turn(nothing) == ('', '', False)
+    assert turns.turn(NOTHING) == ('', '', False)
+
+
+def test_given_something_that_was_kept_when_the_server_does_not_take_it_away_then_that_is_told_until_it_does(turns):
+    turns.turn(WANTED)
+    turns.service.lists_down = refused(RPCStatusCode.PERMISSION_DENIED)
+    told = ('', 'the server refuses to do what consume needs: refused', True)
+    assert turns.turn(NOTHING) == told
+    # Another process knows of it, too.
+    turns.begin_anew()
+    assert turns.turn() == told
+
+    turns.service.lists_down = None
+    turns.looks(12)
+    assert turns.state.trouble == f'workflow {A.id} to end, since consume no longer names it'
+    turns.service.end(A.id, CANCELED)
+    turns.looks(12)
+
+    assert (turns.state.standing, turns.state.trouble) == (NOTHING.key, '')
+    assert turns.service.schedules == {}
+    turns.service.lists_down = refused(RPCStatusCode.PERMISSION_DENIED)
+    turns.looks(400)
+    assert (turns.state.standing, turns.state.trouble) == (NOTHING.key, '')
+    turns.begin_anew()
+    assert turns.turn() == ('', '', False)
+
+
+def test_given_another_unit_when_what_is_left_cannot_be_taken_away_then_it_is_told_all_the_same(turns, monkeypatch):
+    turns.turn(WANTED)
+    turns.file.with_suffix('.kept').unlink()
+    turns.begin_anew()
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise refused(RPCStatusCode.PERMISSION_DENIED)
+
+    monkeypatch.setattr(turns.service, 'delete_schedule', refuse)
+
+    _, trouble, operator = turns.turn(NOTHING)
+
+    assert operator
+    assert trouble == 'the server refuses to remove schedule daily, which the option no longer names: refused'
 
 
 def test_given_a_fault_of_one_half_then_the_other_is_kept_and_the_fault_told_without_secrets(turns):

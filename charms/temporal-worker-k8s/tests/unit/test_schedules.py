@@ -187,8 +187,9 @@ def test_given_a_server_that_does_not_answer_then_it_is_raised(service, keep, mo
         raise refused(RPCStatusCode.PERMISSION_DENIED)
 
     monkeypatch.setattr(service, 'delete_schedule', refuse)
-    with pytest.raises(RPCError):
-        keep()
+    assert [str(each) for each in keep()] == [
+        'the server refuses to remove schedule daily, which the option no longer names: refused'
+    ]
 
 
 def _act(service: Service, what: str, schedule: str = 'daily') -> dict[str, str]:

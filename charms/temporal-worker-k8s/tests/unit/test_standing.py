@@ -251,6 +251,34 @@ def test_given_something_to_keep_running_then_the_unit_is_active_when_it_runs(
     assert run(state).unit_status == status
 
 
+def test_given_options_that_are_emptied_then_the_unit_is_active_when_what_they_named_is_gone(
+    ctx, run, disk, archive, worker
+):
+    config = {'queue': 'q', 'schedules': REBUILD}
+    first = run(world.state(disk, archive, config=config))
+    worker.health = Health(True, standing=_told(disk).key)
+
+    emptied = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, config={'queue': 'q'}))
+
+    assert emptied.unit_status == ops.WaitingStatus(
+        'waiting for what consume and schedules no longer name to be taken away'
+    )
+    worker.health = Health(True, standing=_told(disk).key)
+    assert ctx.run(ctx.on.update_status(), emptied).unit_status == ops.ActiveStatus()
+    worker.health = Health(True, trouble='x to end')
+    assert ctx.run(ctx.on.update_status(), emptied).unit_status == ops.WaitingStatus('waiting for x to end')
+
+
+@pytest.mark.usefixtures('consuming')
+def test_given_a_unit_that_no_longer_leads_then_it_waits_for_nothing_to_be_taken_away(ctx, run, disk, archive, worker):
+    first = run(world.state(disk, archive, config=CONFIG))
+    worker.health = Health(True, standing=_told(disk).key)
+
+    out = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, leader=False))
+
+    assert out.unit_status == ops.ActiveStatus()
+
+
 def _act(ctx, state: testing.State, what: str, **params: str) -> dict[str, object] | str:
     try:
         ctx.run(ctx.on.action(f'{what}-schedule', params=params), state)
