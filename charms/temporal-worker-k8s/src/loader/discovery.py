@@ -120,14 +120,11 @@ def _pick(kind: str, objects: Iterable[Any], wanted: tuple[str, ...]) -> dict[st
     by_name: dict[str, Any] = {}
     for name, thing in _decorated(kind, objects):
         if name in by_name and by_name[name] is not thing:
-            raise CodeProblem(f'workflows-file has two {_plural(kind)} named {name}: rename one')
+            places = _places(by_name[name], thing)
+            raise CodeProblem(f'workflows-file has two {_plural(kind)} named {name} ({places}): rename one')
         by_name[name] = thing
     if wanted:
-        by_either = {thing.__name__: thing for thing in by_name.values()} | by_name
-        for name in wanted:
-            if name not in by_either:
-                raise CodeProblem(f'{_missing(kind, name, by_either, objects)}: change supported-{_plural(kind)}')
-        by_name = {name: by_either[name] for name in wanted}
+        by_name = {name: _wanted(kind, name, by_name, objects) for name in wanted}
     # The same one may be wanted by both of its names; the SDK takes each once.
     picked = {name: thing for name, thing in by_name.items() if _first_name(by_name, thing) == name}
     dynamic = [name for name, thing in picked.items() if thing.__dict__[_MARKS[kind]].name is None]
@@ -137,6 +134,26 @@ def _pick(kind: str, objects: Iterable[Any], wanted: tuple[str, ...]) -> dict[st
             f'one in supported-{_plural(kind)}'
         )
     return picked
+
+
+def _wanted(kind: str, name: str, by_name: Mapping[str, Any], objects: Iterable[Any]) -> Any:
+    """What a name means: Temporal's go first; several may have one of Python's."""
+    if name in by_name:
+        return by_name[name]
+    called = {known: thing for known, thing in by_name.items() if thing.__name__ == name}
+    if not called:
+        there = {*by_name, *(thing.__name__ for thing in by_name.values())}
+        raise CodeProblem(f'{_missing(kind, name, there, objects)}: change supported-{_plural(kind)}')
+    if len(called) > 1:
+        raise CodeProblem(
+            f'workflows-file has several {_plural(kind)} that Python calls {name} ({_places(*called.values())}): use '
+            f'the names of Temporal ({", ".join(called)}) in supported-{_plural(kind)}'
+        )
+    return next(iter(called.values()))
+
+
+def _places(*things: Any) -> str:
+    return ', '.join(sorted(thing.__module__ for thing in things))
 
 
 def _first_name(by_name: Mapping[str, Any], thing: Any) -> str:

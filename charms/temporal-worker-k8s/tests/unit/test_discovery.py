@@ -59,7 +59,7 @@ def test_given_names_then_only_these_are_taken_by_the_name_of_temporal_or_of_pyt
             {'hello/__init__.py': WORKFLOWS, 'hello/more.py': WORKFLOWS},
             (),
             (),
-            'workflows-file has two workflows named Hello: rename one',
+            'workflows-file has two workflows named Hello (hello, hello.more): rename one',
         ),
         (
             {'hello/__init__.py': 'x = 1'},
@@ -126,6 +126,49 @@ def test_given_dynamic_code_then_it_is_found_by_the_name_of_python(installed):
     code = discovery.find(installed({'hello/__init__.py': DYNAMIC}), (), ())
 
     assert (list(code.workflows), list(code.activities)) == (['Any'], ['anything'])
+
+
+def _called(number: int) -> str:
+    """The same code under other names of Temporal's."""
+    text = WORKFLOWS.replace('@workflow.defn', f"@workflow.defn(name='Hello{number}')")
+    return text.replace('@activity.defn\n', f"@activity.defn(name='greet{number}')\n").replace(
+        'renamed', f'other{number}'
+    )
+
+
+@pytest.mark.parametrize(
+    ('workflows', 'activities', 'sentence'),
+    [
+        (
+            ('Hello',),
+            (),
+            'workflows-file has several workflows that Python calls Hello (hello.one, hello.two): use the names of '
+            'Temporal (Hello1, Hello2) in supported-workflows',
+        ),
+        (
+            (),
+            ('greet',),
+            'workflows-file has several activities that Python calls greet (hello.one, hello.two): use the names of '
+            'Temporal (greet1, greet2) in supported-activities',
+        ),
+    ],
+)
+def test_given_a_name_of_pythons_that_two_have_then_both_places_are_named(installed, workflows, activities, sentence):
+    name = installed({'hello/__init__.py': '', 'hello/one.py': _called(1), 'hello/two.py': _called(2)})
+
+    with pytest.raises(CodeProblem) as problem:
+        discovery.find(name, workflows, activities)
+
+    assert str(problem.value) == sentence
+    assert set(discovery.find(name, ('Hello2',), ('greet1', 'other2')).workflows) == {'Hello2'}
+
+
+def test_given_a_name_of_pythons_that_is_another_ones_for_temporal_then_temporals_holds(installed):
+    name = installed({'hello/__init__.py': '', 'hello/one.py': WORKFLOWS, 'hello/two.py': _called(2)})
+
+    code = discovery.find(name, ('Hello',), ())
+
+    assert code.workflows['Hello'].__module__ == 'hello.one'
 
 
 def test_given_both_names_of_one_activity_then_it_is_taken_once(installed):
