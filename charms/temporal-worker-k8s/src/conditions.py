@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 
 import ops
 from temporal_charms import host_info
@@ -23,20 +22,12 @@ def _server_sentence(facts: Facts) -> str:
     return f'no server: juju integrate {facts.app}:temporal-host-info temporal-k8s:temporal-host-info, or set host'
 
 
-_REMEDIED = re.compile(
-    r'.*: (attach (it again|one|the right one|(one|an image) with Python, pip and temporalio)'
-    r'|(change|keep one, or name one in) supported-(workflows|activities)'
-    r'|set workflows-file-name|set it to one of them|it is tried again)',
-    re.DOTALL,
-)
-"""Problems that end with what is to be done; what they quote before may use the same words."""
-
-
-def _remedy(facts: Facts, problem: str) -> str:
-    """The loader knows the resource, not the application's name."""
-    if _REMEDIED.fullmatch(problem):
-        return problem
-    return f'{problem}: mend it and juju attach-resource {facts.app} workflows-file=FILE.tar'
+def _remedy(facts: Facts) -> str:
+    """What the loader says; it knows the resource, not the application's name."""
+    prepared = facts.code.prepared
+    if prepared.remedied:
+        return prepared.problem
+    return f'{prepared.problem}: mend it and juju attach-resource {facts.app} workflows-file=FILE.tar'
 
 
 BEFORE_CODE: tuple[Condition[Facts], ...] = (
@@ -153,7 +144,7 @@ def is_prepared(facts: Facts) -> bool:
 def _unprepared_status(facts: Facts) -> ops.StatusBase:
     prepared = facts.code.prepared
     if prepared.key == preparation_key(facts):
-        return ops.BlockedStatus(_remedy(facts, prepared.problem))
+        return ops.BlockedStatus(_remedy(facts))
     return ops.MaintenanceStatus('installing the workflow code')
 
 
@@ -169,7 +160,7 @@ CONDITIONS: tuple[Condition[Facts], ...] = (
     Condition(
         'code',
         lambda facts: bool(facts.command.words) or facts.code.prepared.passing or not facts.code.prepared.problem,
-        lambda facts: ops.BlockedStatus(_remedy(facts, facts.code.prepared.problem)),
+        lambda facts: ops.BlockedStatus(_remedy(facts)),
     ),
     standing.CODE,
 )

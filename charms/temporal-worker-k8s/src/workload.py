@@ -6,6 +6,7 @@ import http.client
 import json
 import pathlib
 import time
+from typing import TYPE_CHECKING
 
 import ops
 from ops import pebble
@@ -15,6 +16,9 @@ import own_image
 import plan
 from facts import Health
 from loader import layout, standing
+
+if TYPE_CHECKING:
+    from loader.wheels import CodeProblem
 
 _PROGRAM = pathlib.Path(__file__).parent.parent / 'bin' / 'temporal-attendant'
 _LOOK_AGAIN = 10
@@ -26,20 +30,23 @@ _PREPARATION = 600.0
 _SIGNAL = 128
 
 
-def _loaders_end(error: Exception) -> tuple[str, bool]:
-    """Why the loader has left no result, and whether that may pass by itself."""
-    if isinstance(error, TimeoutError) or (isinstance(error, pebble.ChangeError) and 'timed out' in error.err):
-        return f'workflows-file was not installed within {_PREPARATION:.0f} s: it is tried again', True
-    if isinstance(error, pebble.ExecError) and error.exit_code > _SIGNAL:
-        from loader import wheels
+def _loaders_end(error: Exception) -> CodeProblem:
+    """Why the loader has left no result."""
+    # Hardly any hook needs it, with all that it imports.
+    from loader.wheels import CodeProblem, killed
 
-        return str(wheels.killed('the loader', error.exit_code - _SIGNAL)), True
+    again = 'it is tried again'
+    if isinstance(error, TimeoutError) or (isinstance(error, pebble.ChangeError) and 'timed out' in error.err):
+        return CodeProblem(f'workflows-file was not installed within {_PREPARATION:.0f} s', again, passing=True)
+    if isinstance(error, pebble.ExecError) and error.exit_code > _SIGNAL:
+        return killed('the loader', error.exit_code - _SIGNAL)
     words = getattr(error, 'stderr', '') or getattr(error, 'err', '') or str(error)
     detail = (words.strip().splitlines() or ['no message'])[-1].removeprefix('- ')[:120]
     if isinstance(error, pebble.ChangeError):
-        return f'the loader did not run ({detail}): it is tried again', True
+        return CodeProblem(f'the loader did not run ({detail})', again, passing=True)
     # Whatever else keeps the loader itself from running is the image's.
-    return f'temporal-worker-image cannot run the loader ({detail}): attach one with Python, pip and temporalio', False
+    remedy = 'attach one with Python, pip and temporalio'
+    return CodeProblem(f'temporal-worker-image cannot run the loader ({detail})', remedy)
 
 
 class Workload:
@@ -73,8 +80,9 @@ class Workload:
                 timeout=_PREPARATION,
             ).wait_output()
         except (pebble.APIError, pebble.ChangeError, pebble.ExecError, TimeoutError) as error:
-            problem, passing = _loaders_end(error)
-            self._container.push(layout.PREPARED, layout.Prepared(wanted.prepare, problem, passing=passing).dump())
+            problem = _loaders_end(error)
+            result = layout.Prepared(wanted.prepare, str(problem), passing=problem.passing, remedied=problem.remedied)
+            self._container.push(layout.PREPARED, result.dump())
 
     def apply(self, wanted: plan.Plan) -> None:
         """Make the container look like the plan; a worker that must not run stops.

@@ -130,8 +130,8 @@ def _pick(kind: str, objects: Iterable[Any], wanted: tuple[str, ...]) -> dict[st
     dynamic = [name for name, thing in picked.items() if thing.__dict__[_MARKS[kind]].name is None]
     if len(dynamic) > 1:
         raise CodeProblem(
-            f'workflows-file has several dynamic {_plural(kind)} ({", ".join(sorted(dynamic)[:3])}): keep one, or name '
-            f'one in supported-{_plural(kind)}'
+            f'workflows-file has several dynamic {_plural(kind)} ({", ".join(sorted(dynamic)[:3])})',
+            f'keep one, or name one in supported-{_plural(kind)}',
         )
     return picked
 
@@ -143,11 +143,11 @@ def _wanted(kind: str, name: str, by_name: Mapping[str, Any], objects: Iterable[
     called = {known: thing for known, thing in by_name.items() if thing.__name__ == name}
     if not called:
         there = {*by_name, *(thing.__name__ for thing in by_name.values())}
-        raise CodeProblem(f'{_missing(kind, name, there, objects)}: change supported-{_plural(kind)}')
+        raise CodeProblem(_missing(kind, name, there, objects), f'change supported-{_plural(kind)}')
     if len(called) > 1:
         raise CodeProblem(
-            f'workflows-file has several {_plural(kind)} that Python calls {name} ({_places(*called.values())}): use '
-            f'the names of Temporal ({", ".join(called)}) in supported-{_plural(kind)}'
+            f'workflows-file has several {_plural(kind)} that Python calls {name} ({_places(*called.values())})',
+            f'use the names of Temporal ({", ".join(called)}) in supported-{_plural(kind)}',
         )
     return next(iter(called.values()))
 

@@ -83,7 +83,7 @@ class _Pip:
             raise wheels.killed('pip', -result.returncode)
         if result.returncode:
             lacking = lacking or _lacking(result.stderr, online=online)
-            raise CodeProblem(_problem(result.stderr, lacking), passing=online and _SILENT in result.stderr)
+            raise _problem(result.stderr, lacking, passing=online and _SILENT in result.stderr)
 
 
 def _lacking(output: str, *, online: bool) -> str:
@@ -100,19 +100,25 @@ def _lacking(output: str, *, online: bool) -> str:
     return 'neither workflows-file nor the index has a wheel for'
 
 
-def _problem(output: str, lacking: str) -> str:
+def no_pip() -> CodeProblem:
+    """The problem that the image cannot install anything."""
+    return CodeProblem('temporal-worker-image has no pip', 'attach an image with Python, pip and temporalio')
+
+
+def _problem(output: str, lacking: str, *, passing: bool) -> CodeProblem:
     """One sentence from what pip has written."""
     if 'No module named pip' in output:
-        return 'temporal-worker-image has no pip: attach an image with Python, pip and temporalio'
+        return no_pip()
     file = f'{wheels.REQUIREMENTS} in workflows-file'
     if match := re.search(r'DO NOT MATCH THE HASHES.*?^\s+(\S+?)(?:==\S+)? from ', output, re.DOTALL | re.MULTILINE):
-        return f'{match[1]} does not match its hash in {file}: attach the right one'
+        return CodeProblem(f'{match[1]} does not match its hash in {file}', 'attach the right one')
     if match := re.search(r'^\s+([\w.-]+)==\S+ --hash=', output, re.MULTILINE):
-        return f'{file} has no hash for {match[1]}: add it'
+        return CodeProblem(f'{file} has no hash for {match[1]}: add it')
     if match := re.search(r'pinned with ==\. These do not:\s+(\S+)', output):
-        return f'{file} has no version and hash for {match[1]}: add them'
+        return CodeProblem(f'{file} has no version and hash for {match[1]}: add them')
     errors = [line.removeprefix('ERROR: ') for line in output.splitlines() if line.startswith('ERROR: ')]
     for line in errors:
         if match := re.match(r'No matching distribution found for ([^ ;(]+)', line):
-            return f'{lacking} {match[1]}: add it to the archive'
-    return f'workflows-file cannot be installed: {(errors or output.splitlines() or ["?"])[0]}'
+            return CodeProblem(f'{lacking} {match[1]}: add it to the archive', passing=passing)
+    said = (errors or output.splitlines() or ['?'])[0]
+    return CodeProblem(f'workflows-file cannot be installed: {said}', passing=passing)

@@ -127,6 +127,7 @@ class Prepared:
         activities: likewise.
         passing: whether the problem may pass by itself, so that preparing is worth another try.
         dynamic: whether one of the workflows takes every name.
+        remedied: whether the problem says itself what is to be done.
     """
 
     key: str = ''
@@ -135,6 +136,7 @@ class Prepared:
     activities: tuple[str, ...] = ()
     passing: bool = False
     dynamic: bool = False
+    remedied: bool = False
 
     def dump(self) -> str:
         """As the file's content."""

@@ -23,7 +23,7 @@ _IMPORT = 120
 _INSTALLED = 'distribution.json'
 """Beside the virtual environment, when all is in it: what was asked for, and the distribution that was chosen."""
 
-_LONGEST_PROBLEM = 300
+_LONGEST_PROBLEM, _CUT = 300, '...'
 _ENDED = re.compile(r'workflows-file cannot be imported: \S+: SystemExit: \d*')
 """What is said of code that ends the process by a number."""
 
@@ -135,7 +135,7 @@ def presentable(problem: str) -> str:
     """A problem as a status can show it: short, and without values of variables, which an import's error may quote."""
     problem = hiding.hide(problem, hiding.values())
     # Not cut before: of a value that is cut, the rest would not be found.
-    return problem if len(problem) <= _LONGEST_PROBLEM else f'{problem[:_LONGEST_PROBLEM]}...'
+    return problem if len(problem) <= _LONGEST_PROBLEM else f'{problem[:_LONGEST_PROBLEM]}{_CUT}'
 
 
 def main() -> None:
@@ -145,18 +145,20 @@ def main() -> None:
         try:
             found = look(sys.argv[2], wanted)
         except CodeProblem as problem:
-            found = layout.Prepared(problem=str(problem))
+            found = layout.Prepared(problem=str(problem), remedied=problem.remedied)
         print(f'\n{found.dump()}')
         return
     key = sys.argv[1]
     try:
         if importlib.util.find_spec('pip') is None:
-            raise CodeProblem('temporal-worker-image has no pip: attach an image with Python, pip and temporalio')
+            raise installing.no_pip()
         distribution, environment = install(wanted)
         found = _look_inside(environment, distribution)
     except CodeProblem as problem:
-        found = layout.Prepared(problem=str(problem), passing=problem.passing)
-    result = dataclasses.replace(found, key=key, problem=presentable(found.problem))
+        found = layout.Prepared(problem=str(problem), passing=problem.passing, remedied=problem.remedied)
+    told = presentable(found.problem)
+    # What is to be done stands at the end, which a long one loses.
+    result = dataclasses.replace(found, key=key, problem=told, remedied=found.remedied and not told.endswith(_CUT))
     target = pathlib.Path(layout.PREPARED)
     scratch = target.with_suffix('.new')
     scratch.write_text(result.dump())

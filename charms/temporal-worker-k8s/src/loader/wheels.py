@@ -18,12 +18,17 @@ class CodeProblem(Exception):
     """The code cannot run; a sentence for the operator that names the resource or option.
 
     Args:
-        sentence: the sentence.
+        sentence: what is wrong.
+        remedy: what is to be done, as the end of the sentence; empty where that is to attach other code.
         passing: whether the same may go well later.
+
+    Attributes:
+        remedied: whether the sentence says what is to be done.
     """
 
-    def __init__(self, sentence: str, *, passing: bool = False):
-        super().__init__(sentence)
+    def __init__(self, sentence: str, remedy: str = '', *, passing: bool = False):
+        super().__init__(f'{sentence}: {remedy}' if remedy else sentence)
+        self.remedied = bool(remedy)
         self.passing = passing
 
 
@@ -35,7 +40,7 @@ def killed(what: str, number: int) -> CodeProblem:
         number: of the signal.
     """
     why = ', mostly for want of memory' if number == signal.SIGKILL else ''
-    return CodeProblem(f'{what} was killed by signal {number}{why}: it is tried again', passing=True)
+    return CodeProblem(f'{what} was killed by signal {number}{why}', 'it is tried again', passing=True)
 
 
 def unpack(archive: pathlib.Path, target: pathlib.Path) -> list[pathlib.Path]:
@@ -59,14 +64,14 @@ def unpack(archive: pathlib.Path, target: pathlib.Path) -> list[pathlib.Path]:
         else:
             contents = []
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise CodeProblem(f'workflows-file cannot be read ({error}): attach it again') from error
+        raise CodeProblem(f'workflows-file cannot be read ({error})', 'attach it again') from error
     if not any(name.endswith('.whl') for name, _ in contents):
-        raise CodeProblem('workflows-file is neither a wheel nor an archive of wheels: attach one')
+        raise CodeProblem('workflows-file is neither a wheel nor an archive of wheels', 'attach one')
     for name, content in contents:
         file = target / pathlib.PurePath(name).name
         file.write_bytes(content)
         if file.suffix == '.whl' and not zipfile.is_zipfile(file):
-            raise CodeProblem(f'workflows-file holds {file.name}, which is no wheel: attach one')
+            raise CodeProblem(f'workflows-file holds {file.name}, which is no wheel', 'attach one')
     return sorted(target.glob('*.whl'))
 
 
@@ -114,7 +119,7 @@ def main_wheel(wheels: list[pathlib.Path], file_name: str) -> pathlib.Path:
                 return wheel
         there = ', '.join(w.name for w in wheels[:3])
         raise CodeProblem(
-            f'workflows-file-name is {file_name}, but workflows-file holds {there}: set it to one of them'
+            f'workflows-file-name is {file_name}, but workflows-file holds {there}', 'set it to one of them'
         )
     needed: set[str] = set()
     names: dict[pathlib.Path, str] = {}
@@ -128,7 +133,9 @@ def main_wheel(wheels: list[pathlib.Path], file_name: str) -> pathlib.Path:
     roots = [wheel for wheel in wheels if names[wheel] not in needed]
     if len(roots) != 1:
         some = ', '.join(w.name for w in (roots or wheels)[:3])
-        raise CodeProblem(f'workflows-file holds several wheels that could be meant ({some}): set workflows-file-name')
+        raise CodeProblem(
+            f'workflows-file holds several wheels that could be meant ({some})', 'set workflows-file-name'
+        )
     return roots[0]
 
 

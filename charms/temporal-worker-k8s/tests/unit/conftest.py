@@ -23,12 +23,13 @@ class FakeWorker:
     def __init__(self, disk: pathlib.Path):
         self.health = Health(False, 'the worker to start')
         self.problem = ''
-        self.passing = False
+        self.passing = self.remedied = False
         self._disk = disk
 
     def prepare(self, container: ops.Container, key: str) -> None:
         """Do as the loader would."""
-        world.prepared(self._disk, Prepared(key, self.problem, ('Hello',), ('greet',), self.passing))
+        found = Prepared(key, self.problem, ('Hello',), ('greet',), self.passing, remedied=self.remedied)
+        world.prepared(self._disk, found)
 
 
 @pytest.fixture

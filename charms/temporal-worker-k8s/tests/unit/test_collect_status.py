@@ -235,30 +235,25 @@ def test_given_an_env_file_that_cannot_be_read_then_the_status_names_the_line(
 
 
 @pytest.mark.parametrize(
-    ('problem', 'status'),
+    ('problem', 'remedied', 'status'),
     [
         (
-            'workflows-file cannot be imported: a: KeyError: 1',
-            'workflows-file cannot be imported: a: KeyError: 1: mend it and '
+            'workflows-file cannot be imported: a: KeyError: 1: attach one',
+            False,
+            'workflows-file cannot be imported: a: KeyError: 1: attach one: mend it and '
             'juju attach-resource temporal-worker-k8s workflows-file=FILE.tar',
         ),
         (
-            'workflows-file cannot be imported: notification.attachments: KeyError: supported-x',
-            'workflows-file cannot be imported: notification.attachments: KeyError: supported-x: mend it and '
-            'juju attach-resource temporal-worker-k8s workflows-file=FILE.tar',
+            'workflows-file has no workflow named X: change supported-workflows',
+            True,
+            'workflows-file has no workflow named X: change supported-workflows',
         ),
-        ('workflows-file has no workflow named X: change supported-workflows',) * 2,
-        ('workflows-file has several dynamic workflows (A, B): keep one, or name one in supported-workflows',) * 2,
-        ('workflows-file cannot be read (Errno 5): attach it again',) * 2,
-        ('temporal-worker-image has no pip: attach an image with Python, pip and temporalio',) * 2,
-        ('workflows-file-name is a, but workflows-file holds b: set it to one of them',) * 2,
-        ('workflows-file holds several wheels that could be meant (a, b): set workflows-file-name',) * 2,
     ],
 )
 def test_given_code_that_cannot_run_then_the_status_says_why_and_nothing_is_started(
-    run, disk, archive, worker, problem, status
+    run, disk, archive, worker, problem, remedied, status
 ):
-    worker.problem = problem
+    worker.problem, worker.remedied = problem, remedied
 
     out = run(world.state(disk, archive))
 
@@ -281,7 +276,7 @@ def test_given_code_that_cannot_run_when_mended_then_it_runs(ctx, run, disk, arc
 
 
 def test_given_an_index_that_does_not_answer_then_it_is_asked_again_until_it_does(ctx, run, disk, archive, worker):
-    worker.problem, worker.passing = 'the index does not answer: attach one', True
+    worker.problem, worker.remedied, worker.passing = 'the index does not answer: attach one', True, True
     first = run(world.state(disk, archive))
     container = first.get_container('temporal-worker')
     assert first.unit_status == ops.BlockedStatus('the index does not answer: attach one')
@@ -302,7 +297,7 @@ def test_given_a_running_worker_and_code_that_cannot_be_had_now_then_it_goes_on_
     ctx, run, disk, archive, worker, tmp_path, passing
 ):
     first = run(world.state(disk, archive))
-    worker.problem, worker.passing = 'the index does not answer: attach one', passing
+    worker.problem, worker.remedied, worker.passing = 'the index does not answer: attach one', True, passing
     other = world.tar(tmp_path / 'other.tar', world.wheel(tmp_path, 'other'))
 
     second = ctx.run(ctx.on.upgrade_charm(), dataclasses.replace(first, resources=world.resources(other)))

@@ -46,7 +46,9 @@ def test_given_no_code_worth_the_name_when_prepared_then_the_result_says_so(home
 
     result = _prepare(home, monkeypatch)
 
-    assert result == Prepared('k1', 'workflows-file is neither a wheel nor an archive of wheels: attach one')
+    assert result == Prepared(
+        'k1', 'workflows-file is neither a wheel nor an archive of wheels: attach one', remedied=True
+    )
 
 
 def test_given_code_when_prepared_then_it_is_installed_once_and_looked_at_each_time(home, monkeypatch):
@@ -120,7 +122,7 @@ def test_given_an_import_that_is_killed_then_the_problem_may_pass(home, monkeypa
     result = _prepare(home, monkeypatch)
 
     killed = 'the process that imports workflows-file was killed by signal 9, mostly for want of memory'
-    assert result == Prepared('k1', f'{killed}: it is tried again', passing=True)
+    assert result == Prepared('k1', f'{killed}: it is tried again', passing=True, remedied=True)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,20 @@ def test_given_an_error_that_quotes_a_variable_when_prepared_then_the_value_is_n
     monkeypatch.setattr(prepare, 'install', fail)
 
     assert _prepare(home, monkeypatch).problem == told
+
+
+@pytest.mark.parametrize(('wrong', 'remedied'), [('short', True), ('z' * 400, False)])
+def test_given_a_problem_that_says_what_is_to_be_done_then_that_is_told_unless_it_is_cut_off(
+    home, monkeypatch, wrong, remedied
+):
+    _settings(home)
+
+    def fail(_: Settings) -> None:
+        raise CodeProblem(wrong, 'change supported-workflows')
+
+    monkeypatch.setattr(prepare, 'install', fail)
+
+    assert _prepare(home, monkeypatch).remedied is remedied
 
 
 @pytest.mark.parametrize('content', [WORKFLOWS, 'x = 1'])
