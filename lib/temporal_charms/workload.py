@@ -189,6 +189,8 @@ def stop(container: ops.Container, names: Iterable[str]) -> bool:
 def wake(container: ops.Container, label: str, notice: str, seconds: int) -> None:
     """Let Pebble send a notice in a while, for what nothing else brings news of; at most one is under way.
 
+    One that is under way for another time is replaced.
+
     Args:
         container: with a shell, or nothing is sent.
         label: of the service and of its layer.
@@ -209,9 +211,13 @@ def wake(container: ops.Container, label: str, notice: str, seconds: int) -> Non
         }
     }
     with contextlib.suppress(pebble.ChangeError, pebble.ConnectionError, pebble.APIError):
-        if label not in container.get_plan().services:
+        known, wanted = container.get_plan().services.get(label), pebble.Layer(layer).services[label]
+        if known != wanted:
             container.add_layer(label, layer, combine=True)
-        container.start(label)
+        if known in (None, wanted):
+            container.start(label)
+        else:
+            container.restart(label)
 
 
 def environment(values: Mapping[str, str], files: Iterable[File]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import time
 
 import ops
 from temporal_charms import databags
@@ -129,7 +130,9 @@ class TemporalWorkerCharm(ops.CharmBase):
         archive = self._facts.workflows.path
         assert archive is not None
         self.unit.status = ops.MaintenanceStatus('installing the workflow code')
+        begun = time.monotonic()
         self.workload.prepare(self._plan, archive, self._facts.workflows.key)
+        self.workload.put_off(self._facts.code.prepared, time.monotonic() - begun)
         self._facts = dataclasses.replace(self._facts, code=facts.Code.load(self._container))
         self._plan = plan.make(self._facts)
 

@@ -127,6 +127,13 @@ def _namespace_status(facts: Facts) -> ops.StatusBase:
     return ops.WaitingStatus(f'waiting for {app} to register namespace {facts.config.namespace}')
 
 
+def is_to_be_prepared(facts: Facts) -> bool:
+    """Whether to prepare the code now; after a problem that may pass by itself only from time to time."""
+    if facts.command.words or is_prepared(facts):
+        return False
+    return facts.code.due or facts.code.prepared.key != preparation_key(facts)
+
+
 def preparation_key(facts: Facts) -> str:
     """Identifies everything on which the result of preparing the code depends; tells nothing of the variables in it."""
     config = facts.config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -101,6 +102,7 @@ class Code:
     Attributes:
         reachable: whether Pebble answers.
         prepared: the loader's last result.
+        due: whether it is time for another try, where that is a problem that may pass by itself.
         running: the worker's service as Pebble runs it now; None if it does not.
         told: what was last told a worker that comes as a wheel; None if nothing was.
         keeps: whether it was last told to keep something running on the server.
@@ -108,6 +110,7 @@ class Code:
 
     reachable: bool = False
     prepared: Prepared = dataclasses.field(default_factory=Prepared)
+    due: bool = True
     running: pebble.Service | None = None
     told: Settings | None = None
     keeps: bool = False
@@ -118,11 +121,13 @@ class Code:
         if not container.can_connect():
             return cls()
         text = read(container, PREPARED)
+        prepared = Prepared.load(text) if text else Prepared()
         services = container.get_services(SERVICE)
         running = SERVICE in services and services[SERVICE].is_running()
         return cls(
             True,
-            Prepared.load(text) if text else Prepared(),
+            prepared,
+            time.time() >= prepared.again,
             container.get_plan().services.get(SERVICE) if running else None,
             _told(read(container, SETTINGS), Settings.load),
             not (_told(read(container, FILE), Standing.load) or Standing()).empty,

@@ -15,13 +15,13 @@ from temporal_charms.workload import USER_ID, File, environment
 
 import own_image
 import standing
-from conditions import BEFORE_CODE, CONDITIONS, is_prepared, preparation_key
+from conditions import BEFORE_CODE, CONDITIONS, is_to_be_prepared, preparation_key
 from environment import compose
 from facts import SERVICE, Facts
 from loader import layout
 from loader.standing import Standing
 
-ANNOUNCER, WAKER = 'announcer', 'waker'
+ANNOUNCER, WAKER, RETRY = 'announcer', 'waker', 'retry'
 _LOADER = pathlib.Path(__file__).parent / 'loader'
 _CODE = 'CODE'
 """The variable of the worker's service that identifies its code."""
@@ -44,6 +44,7 @@ class Plan:
         requests: endpoint to what it asks of the applications that the code uses.
         standing: what the worker is told to keep running; None where it goes on as it was told before.
         wakes: whether to look again in a while, since nothing else brings the news.
+        retry: seconds from the last try to prepare the code to the next one; 0 if that is not to be repeated.
     """
 
     unmet: Condition[Facts] | None
@@ -58,6 +59,7 @@ class Plan:
     requests: Mapping[str, Mapping[str, str]]
     standing: Standing | None
     wakes: bool
+    retry: int
 
 
 def make(facts: Facts) -> Plan:
@@ -74,7 +76,7 @@ def make(facts: Facts) -> Plan:
         stop=must_stop(CONDITIONS, facts),
         files=files,
         at_once=_at_once(facts),
-        prepare=preparation_key(facts) if files and not facts.command.words and not is_prepared(facts) else '',
+        prepare=preparation_key(facts) if files and is_to_be_prepared(facts) else '',
         layer=layer(facts, files) if files and held is None else {},
         attended=bool(facts.command.words),
         databag=_databag(facts),
@@ -83,8 +85,8 @@ def make(facts: Facts) -> Plan:
         # Whoever no longer leads must know it, even where its options are wrong.
         standing=standing.wanted(facts) if unmet is None or not facts.leader else None,
         wakes=bool(facts.withheld)
-        or (facts.code.prepared.passing and not facts.command.words)
         or any(x.comes for x in (facts.secrets, facts.integrations, facts.authentication, facts.encryption)),
+        retry=0 if facts.command.words else facts.code.prepared.pause,
     )
 
 

@@ -84,6 +84,19 @@ class Workload:
             result = layout.Prepared(wanted.prepare, str(problem), passing=problem.passing, remedied=problem.remedied)
             self._container.push(layout.PREPARED, result.dump())
 
+    def put_off(self, before: layout.Prepared, took: float) -> None:
+        """Note when another try to prepare the code is worth it, if it has met a problem that may pass by itself.
+
+        Args:
+            before: the result before the last one.
+            took: seconds of the last try.
+        """
+        text = workload.read(self._container, layout.PREPARED)
+        result = layout.Prepared.load(text) if text else layout.Prepared()
+        if result.passing:
+            put_off = result.put_off(before, time.time(), took)
+            workload.push(self._container, [workload.File(layout.PREPARED, put_off.dump())])
+
     def apply(self, wanted: plan.Plan) -> None:
         """Make the container look like the plan; a worker that must not run stops.
 
@@ -109,6 +122,9 @@ class Workload:
             workload.push(self._container, wanted.at_once)
         if wanted.wakes:
             workload.wake(self._container, plan.WAKER, layout.NOTICE, _LOOK_AGAIN)
+        if wanted.retry:
+            # One second later, since a clock may be read a little too early.
+            workload.wake(self._container, plan.RETRY, layout.NOTICE, wanted.retry + 1)
 
     def forget_code(self, but: str) -> None:
         """Remove installed code from which no worker runs any more.

@@ -32,6 +32,14 @@ KILL_DELAY = GRACE + CANCELLED + HAND_OVER + 4
 NOTICE = 'canonical.com/temporal-worker-k8s/changed'
 
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 10, 300
+"""Seconds after the first failure that may pass by itself, and after many."""
+
+_TIMES_AS_LONG, _LONGEST_OF_ALL = 10, 3600
+"""How many times as long as a try the pause after it is at least, and up to how many seconds: preparing may take ten
+minutes, in which the unit hears of nothing else."""
+
+
 def archive(key: str) -> str:
     """Where the charm puts the content of `workflows-file`."""
     return f'{HOME}/code-{key}/workflows-file'
@@ -128,6 +136,9 @@ class Prepared:
         passing: whether the problem may pass by itself, so that preparing is worth another try.
         dynamic: whether one of the workflows takes every name.
         remedied: whether the problem says itself what is to be done.
+        tries: how often a problem that may pass has been met in turn.
+        pause: seconds from the last of these until another try is worth it.
+        again: when that is, in seconds since 1970.
     """
 
     key: str = ''
@@ -137,6 +148,22 @@ class Prepared:
     passing: bool = False
     dynamic: bool = False
     remedied: bool = False
+    tries: int = 0
+    pause: int = 0
+    again: float = 0
+
+    def put_off(self, before: Prepared, now: float, took: float) -> Prepared:
+        """The same with a time for another try, after a pause that grows; and hooks of all kinds must have their turn.
+
+        Args:
+            before: the result before this one.
+            now: the time.
+            took: seconds of the hook that this one has cost.
+        """
+        tries = before.tries + 1 if before.passing and before.key == self.key else 1
+        grown = min(_FIRST_PAUSE * 2 ** min(tries - 1, 10), _LONGEST_PAUSE)
+        pause = round(max(grown, min(_TIMES_AS_LONG * took, _LONGEST_OF_ALL)))
+        return dataclasses.replace(self, tries=tries, pause=pause, again=now + pause)
 
     def dump(self) -> str:
         """As the file's content."""

@@ -65,6 +65,37 @@ def worker(monkeypatch: pytest.MonkeyPatch, disk: pathlib.Path) -> FakeWorker:
     return fake
 
 
+class Clock:
+    """The time as the charm sees it.
+
+    Attributes:
+        now: in seconds since 1970.
+        took: seconds that whatever is measured takes.
+    """
+
+    def __init__(self) -> None:
+        self.now, self.took = 1000.0, 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        self.now += self.took
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that goes on only when it is told to."""
+    clock = Clock()
+    for module in ('charm', 'facts', 'workload'):
+        monkeypatch.setattr(f'{module}.time', clock)
+    return clock
+
+
 @pytest.fixture
 def ctx(worker: FakeWorker) -> testing.Context[TemporalWorkerCharm]:
     """Runs events on the charm."""

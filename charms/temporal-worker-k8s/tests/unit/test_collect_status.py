@@ -275,26 +275,9 @@ def test_given_code_that_cannot_run_when_mended_then_it_runs(ctx, run, disk, arc
     assert out.unit_status == ops.WaitingStatus('waiting for the worker to start')
 
 
-def test_given_an_index_that_does_not_answer_then_it_is_asked_again_until_it_does(ctx, run, disk, archive, worker):
-    worker.problem, worker.remedied, worker.passing = 'the index does not answer: attach one', True, True
-    first = run(world.state(disk, archive))
-    container = first.get_container('temporal-worker')
-    assert first.unit_status == ops.BlockedStatus('the index does not answer: attach one')
-    assert set(container.service_statuses) == {plan.WAKER}
-
-    worker.problem, worker.passing = '', False
-    notice = testing.Notice(plan.layout.NOTICE)
-    container = dataclasses.replace(container, notices=[notice])
-    out = ctx.run(
-        ctx.on.pebble_custom_notice(container, notice=notice), dataclasses.replace(first, containers={container})
-    )
-
-    assert out.unit_status == ops.WaitingStatus('waiting for the worker to start')
-
-
 @pytest.mark.parametrize('passing', [True, False])
 def test_given_a_running_worker_and_code_that_cannot_be_had_now_then_it_goes_on_with_the_code_that_it_has(
-    ctx, run, disk, archive, worker, tmp_path, passing
+    ctx, run, disk, archive, worker, clock, tmp_path, passing
 ):
     first = run(world.state(disk, archive))
     worker.problem, worker.remedied, worker.passing = 'the index does not answer: attach one', True, passing
@@ -310,6 +293,7 @@ def test_given_a_running_worker_and_code_that_cannot_be_had_now_then_it_goes_on_
     assert container.plan.services[plan.SERVICE] == before
 
     worker.problem, worker.passing = '', False
+    clock.now += 10
     if passing:
         third = ctx.run(ctx.on.update_status(), second)
         assert third.get_container('temporal-worker').plan.services[plan.SERVICE] != before
@@ -351,7 +335,7 @@ _EXEC = 'cannot perform the following tasks:\n- exec command "python3"'
     ],
 )
 def test_given_a_loader_that_is_cut_off_then_it_is_tried_again_and_the_image_is_not_blamed(
-    ctx, run, disk, archive, worker, monkeypatch, error, sentence
+    ctx, run, disk, archive, worker, clock, monkeypatch, error, sentence
 ):
     def fail(*_: object, **__: object) -> None:
         raise error
@@ -361,7 +345,8 @@ def test_given_a_loader_that_is_cut_off_then_it_is_tried_again_and_the_image_is_
         patch.setattr(worker, 'prepare', lambda *_: None)
         first = run(world.state(disk, archive))
     assert first.unit_status == ops.BlockedStatus(sentence)
-    assert set(first.get_container('temporal-worker').service_statuses) == {plan.WAKER}
+    assert set(first.get_container('temporal-worker').service_statuses) == {plan.RETRY}
+    clock.now += 10
 
     out = ctx.run(ctx.on.update_status(), first)
 
