@@ -30,6 +30,9 @@ _outside = concurrent.futures.ThreadPoolExecutor(1, 'sentry')
 _PATIENCE = 1.0
 """Seconds that a workflow waits for its report to be made; who sends it is a thread of Sentry's."""
 
+_FAREWELL = 2.0
+"""Seconds that a process which ends waits for its reports to be sent: what Pebble leaves it when it has drained."""
+
 
 def begin(dsn: str, release: str, environment: str, sample_rate: float, redact: bool) -> Reports:
     """Have errors reported from now on.
@@ -65,6 +68,11 @@ def begin(dsn: str, release: str, environment: str, sample_rate: float, redact: 
 
 class Reports(Interceptor):
     """Reports what activities and workflows raise; whatever they do with it, they do as without it."""
+
+    def flush(self) -> None:
+        """Wait until what was reported is sent, but not for long; whoever ends the process has to."""
+        # After those that are still being made; and not here, where somebody may wait for a lock in vain.
+        concurrent.futures.wait([_outside.submit(sentry_sdk.flush, _FAREWELL)], _FAREWELL)
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """See each activity."""

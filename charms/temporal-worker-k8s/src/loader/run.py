@@ -12,8 +12,7 @@ import os
 import pathlib
 import signal
 import sys
-
-from temporalio.worker import Interceptor
+from typing import TYPE_CHECKING
 
 from loader import discovery, health, layout
 from loader.activities import hand_over
@@ -21,6 +20,9 @@ from loader.crew import Crew
 from loader.prepare import installed, keys, presentable, settings, surroundings
 from loader.watchdog import Restarts, Stuck, Watchdog
 from loader.wheels import CodeProblem
+
+if TYPE_CHECKING:
+    from loader.reports import Reports
 
 _logger = logging.getLogger('temporal-worker')
 _TOLD = 60.0
@@ -34,17 +36,19 @@ def _log(level: str) -> None:
     logging.getLogger('temporalio').setLevel(max(logging.getLogger().level, logging.INFO))
 
 
-def _exit(restarts: Restarts, reason: str = '') -> None:
+def _exit(restarts: Restarts, reported: list[Reports], reason: str = '') -> None:
     if reason:
         _logger.error('the worker is started anew: %s', reason)
         restarts.note(reason)
     restarts.end()
+    for reports in reported:
+        reports.flush()
     logging.shutdown()
     sys.stdout.flush()
     os._exit(os.EX_SOFTWARE if reason else os.EX_OK)
 
 
-def _give_up(restarts: Restarts, gang: Crew, reason: str) -> None:
+def _give_up(restarts: Restarts, reported: list[Reports], gang: Crew, reason: str) -> None:
     """End a process whose loop is blocked: another loop tells the server of what runs."""
 
     async def tell() -> None:
@@ -54,10 +58,10 @@ def _give_up(restarts: Restarts, gang: Crew, reason: str) -> None:
         asyncio.run(asyncio.wait_for(tell(), 2 * layout.HAND_OVER))
     except Exception as error:
         _logger.warning('activities could not be handed over: %s', type(error).__name__)
-    _exit(restarts, reason)
+    _exit(restarts, reported, reason)
 
 
-def _reports(wanted: layout.Settings, state: health.State) -> list[Interceptor]:
+def _reports(wanted: layout.Settings, state: health.State) -> list[Reports]:
     """What tells Sentry, which is imported only where it is wanted; its want keeps no worker from working."""
     if not wanted.sentry:
         return []
@@ -87,23 +91,24 @@ async def _main() -> None:
     except CodeProblem as problem:
         reason = presentable(str(problem))
         await _tell(reason)
-        _exit(restarts, reason)
+        _exit(restarts, [], reason)
         return
     state = health.State()
-    gang = Crew(wanted, code, state, keys(), _reports(wanted, state))
+    reported = _reports(wanted, state)
+    gang = Crew(wanted, code, state, keys(), reported)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, gang.stop)
     restarts.begin()
     state.restarts, state.reason = restarts.count, restarts.reason
-    watchdog = Watchdog(lambda reason: _give_up(restarts, gang, reason))
+    watchdog = Watchdog(lambda reason: _give_up(restarts, reported, gang, reason))
     tasks = [asyncio.create_task(work) for work in (gang.work(), health.serve(state), watchdog.beat())]
     watchdog.watch()
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     error = done.pop().exception()
     if error and not isinstance(error, Stuck):
         _logger.error('the worker failed', exc_info=error)
-    _exit(restarts, '' if error is None else str(error) if isinstance(error, Stuck) else type(error).__name__)
+    _exit(restarts, reported, '' if error is None else str(error) if isinstance(error, Stuck) else type(error).__name__)
 
 
 if __name__ == '__main__':

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import http.server
 import json
+import os
 import pathlib
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -153,3 +160,60 @@ def test_given_a_workflow_that_fails_then_sentry_is_told_once(sent, monkeypatch,
 
     assert len(sent) == told
     assert all(event['tags']['temporal.workflow.id'] == 'w' for event in sent)
+
+
+_ENDS = """
+import pathlib, sys, time
+from loader import layout, reports, run
+from loader.watchdog import Restarts
+
+url, folder = sys.argv[1:]
+layout.ENVIRONMENT = f'{folder}/environment.json'
+told = reports.begin(url, '', '', 1.0, False)
+for which in ('first', 'second', 'last'):
+    reports._report(ValueError(f'the {which} one'), {})
+print(time.monotonic(), flush=True)
+run._exit(Restarts(f'{folder}/restarts.json'), [told], 'it was stuck')
+"""
+"""A process that ends right after some reports."""
+
+
+@pytest.fixture
+def sentry() -> Iterator[Any]:
+    """Sentry, as slow as a test wants it; has what it was told."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            server.told.append(gzip.decompress(self.rfile.read(int(self.headers['Content-Length']))).decode())
+            server.over.wait(server.patience)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server: Any = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    server.told, server.patience, server.over = [], 0.0, threading.Event()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server
+    server.over.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(('patience', 'sent'), [(0.3, ['first', 'second', 'last']), (60, ['first'])])
+def test_given_reports_when_the_process_ends_then_they_are_sent_and_nobody_waits_for_long(
+    tmp_path, sentry, patience, sent
+):
+    # One after the other.
+    sentry.patience = patience
+    (tmp_path / 'environment.json').write_text('{}')
+
+    url = f'http://key@127.0.0.1:{sentry.server_port}/1'
+    ended = subprocess.run([sys.executable, '-c', _ENDS, url, tmp_path], capture_output=True, text=True)
+
+    took = time.monotonic() - float(ended.stdout)
+    assert ended.returncode == os.EX_SOFTWARE, ended.stderr
+    assert [which for which in ('first', 'second', 'last') if f'the {which} one' in ''.join(sentry.told)] == sent
+    assert took < 20
+    assert json.loads((tmp_path / 'restarts.json').read_text())['count'] == 1

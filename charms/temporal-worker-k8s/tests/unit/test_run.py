@@ -32,7 +32,7 @@ def ended(tmp_path, monkeypatch) -> list[str]:
     monkeypatch.setattr(run, 'presentable', str)
     monkeypatch.setattr(run.discovery, 'find', fail)
     monkeypatch.setattr(run, 'Restarts', lambda: Restarts(str(tmp_path / 'restarts.json')))
-    monkeypatch.setattr(run, '_exit', lambda _, reason: reasons.append(reason))
+    monkeypatch.setattr(run, '_exit', lambda *given: reasons.append(given[-1]))
     return reasons
 
 
