@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Mapping, Sequence
 
@@ -78,7 +79,8 @@ async def _client(wanted: layout.Settings, runtime: Runtime, keys: layout.Keys, 
     return await Client.connect(
         wanted.address,
         namespace=wanted.namespace,
-        identity=f'{os.getpid()}@{socket.gethostname()}',
+        # The server remembers pollers for minutes, and in a new pod a process has the number of the one before.
+        identity=f'{os.getpid()}@{socket.gethostname()}@{secrets.token_hex(4)}',
         tls=transport.configuration(wanted, keys),
         rpc_metadata=metadata,
         data_converter=_converter(wanted, keys),

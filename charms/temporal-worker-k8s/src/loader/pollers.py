@@ -37,7 +37,7 @@ class Watch:
     """Keeps the worker's answer true, and notices pollers that have fallen silent.
 
     Args:
-        client: its identity is this process's.
+        client: nobody had its identity before.
         wanted: names the queues.
         code: tells what is polled for.
         state: the worker's answer.

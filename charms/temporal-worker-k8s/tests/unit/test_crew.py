@@ -6,6 +6,7 @@ import asyncio
 import base64
 import inspect
 import logging
+import os
 import socket
 import sys
 from types import SimpleNamespace
@@ -85,6 +86,17 @@ def test_given_a_server_when_all_queues_are_polled_then_the_worker_says_so_and_s
         assert len(FakeWorker.made) == 2
 
     asyncio.run(scenario())
+
+
+def test_given_two_connections_then_no_poller_of_one_is_taken_for_the_others(client):
+    async def identity() -> str:
+        await Crew(settings(), CODE, State()).connect()
+        return client.connected[1]['identity']
+
+    first, second = asyncio.run(identity()), asyncio.run(identity())
+
+    assert first != second
+    assert {tuple(each.split('@')[:2]) for each in (first, second)} == {(str(os.getpid()), socket.gethostname())}
 
 
 @pytest.mark.parametrize(
