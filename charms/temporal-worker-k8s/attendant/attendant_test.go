@@ -1,137 +1,18 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"go.temporal.io/api/taskqueue/v1"
-	"go.temporal.io/api/workflowservice/v1"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
-
-const host = "worker-0"
-
-// frontend is a server that knows pollers.
-type frontend struct {
-	workflowservice.UnimplementedWorkflowServiceServer
-	mutex   sync.Mutex
-	pollers map[string][]*taskqueue.PollerInfo
-	refuses codes.Code
-	token   string
-}
-
-func (f *frontend) polled(queue, identity string, at time.Time) {
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
-	f.pollers[queue] = append(f.pollers[queue], &taskqueue.PollerInfo{Identity: identity, LastAccessTime: timestamppb.New(at)})
-}
-
-func (f *frontend) refuse(code codes.Code) {
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
-	f.refuses = code
-}
-
-func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (
-	*workflowservice.GetSystemInfoResponse, error) {
-	return &workflowservice.GetSystemInfoResponse{}, nil
-}
-
-func (f *frontend) DescribeTaskQueue(ctx context.Context, asked *workflowservice.DescribeTaskQueueRequest) (
-	*workflowservice.DescribeTaskQueueResponse, error) {
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
-	if f.refuses != codes.OK {
-		return nil, status.Error(f.refuses, "as the test wants it")
-	}
-	if given, _ := metadata.FromIncomingContext(ctx); f.token != "" && !slices.Contains(given["authorization"], "Bearer "+f.token) {
-		return nil, status.Error(codes.Unauthenticated, "who is it?")
-	}
-	if asked.Namespace != "orders" {
-		return nil, status.Error(codes.NotFound, "no namespace")
-	}
-	return &workflowservice.DescribeTaskQueueResponse{Pollers: f.pollers[asked.TaskQueue.Name]}, nil
-}
-
-// serve gives a server, and the variables by which it is found.
-func serve(t *testing.T) (*frontend, map[string]string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &frontend{pollers: map[string][]*taskqueue.PollerInfo{}}
-	g := grpc.NewServer()
-	workflowservice.RegisterWorkflowServiceServer(g, f)
-	go g.Serve(listener)
-	t.Cleanup(g.Stop)
-	return f, map[string]string{
-		"TEMPORAL_ADDRESS": listener.Addr().String(), "TEMPORAL_NAMESPACE": "orders", "TEMPORAL_TLS": "false",
-	}
-}
-
-// begin runs a command with a server and gives its state, and what lets it stop.
-func begin(t *testing.T, variables map[string]string, queues []string, command ...string) (*state, func() time.Duration) {
-	t.Helper()
-	s := newState(filepath.Join(t.TempDir(), "restarts.json"))
-	w := &worker{
-		command: command, variables: variables, state: s, options: options{user: -1, grace: 500 * time.Millisecond},
-		server: &server{variables: variables, queues: queues, host: host},
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { w.run(ctx); close(done) }()
-	stop := func() time.Duration {
-		begun := time.Now()
-		cancel()
-		<-done
-		return time.Since(begun)
-	}
-	t.Cleanup(func() { stop() })
-	return s, stop
-}
-
-// until waits for an answer.
-func until(t *testing.T, s *state, what string, met func(answer) bool) answer {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if now := s.get(); met(now) {
-			return now
-		}
-	}
-	t.Fatalf("not %s: %+v", what, s.get())
-	return answer{}
-}
-
-func faster(t *testing.T) {
-	t.Helper()
-	before := []time.Duration{quick, firstPause, longestPause, strays, eager, relaxed, unseen, stale}
-	places := []*time.Duration{&quick, &firstPause, &longestPause, &strays, &eager, &relaxed, &unseen, &stale}
-	for i, value := range []time.Duration{300, 50, 100, 100, 20, 20, 60_000, 60_000} {
-		*places[i] = value * time.Millisecond
-	}
-	t.Cleanup(func() {
-		for i, place := range places {
-			*place = before[i]
-		}
-	})
-}
-
-func polling(now answer) bool { return now.Polling }
 
 func TestAWorkerThatPollsAllQueuesIsSeen(t *testing.T) {
 	faster(t)
@@ -168,17 +49,6 @@ func TestAWorkerThatIsNotSeenIsAPersonsAfterAWhile(t *testing.T) {
 	if !strings.Contains(now.Problem, "has seen nobody poll queue a from this unit") {
 		t.Error(now.Problem)
 	}
-}
-
-func TestAWorkerThatFallsSilentDoesNotPoll(t *testing.T) {
-	faster(t)
-	stale = 100 * time.Millisecond
-	f, variables := serve(t)
-	s, _ := begin(t, variables, []string{"a"}, "sleep", "60")
-	time.Sleep(50 * time.Millisecond)
-	f.polled("a", "1@"+host, time.Now().Add(time.Second))
-	until(t, s, "polling", polling)
-	until(t, s, "silent", func(now answer) bool { return strings.HasSuffix(now.Problem, " to see new polls of queue a") })
 }
 
 func TestAServerThatDoesNotAnswerOrRefusesIsTold(t *testing.T) {

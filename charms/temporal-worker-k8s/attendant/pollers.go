@@ -29,21 +29,44 @@ var (
 	stale = 180 * time.Second
 )
 
+var kinds = []enums.TaskQueueType{enums.TASK_QUEUE_TYPE_WORKFLOW, enums.TASK_QUEUE_TYPE_ACTIVITY}
+
+// polled is what of a queue is polled.
+type polled struct {
+	queue string
+	kind  enums.TaskQueueType
+}
+
 // server is asked whether it sees the worker poll. It is spoken to as the worker is told to: by the variables that
 // Temporal's clients read.
 type server struct {
 	variables map[string]string
 	queues    []string
 	host      string
-	// baseline is when each queue was last polled from here before this worker; by the server's clock, where it answered.
-	baseline map[string]time.Time
+	// baseline is when each was last polled from here before this worker; by the server's clock, where it answered.
+	baseline map[polled]time.Time
 	asked    bool
 	started  time.Time
-	last     map[string]seen
+	// waiting is since when a first poll is waited for, with a server that answers.
+	waiting time.Time
+	last    map[polled]seen
 }
 
-// seen is the newest poll of a queue, and when that came to be known, by the clock of here.
-type seen struct{ poll, at time.Time }
+// seen is the newest poll, and when that came to be known, by the clock of here; and the newest in all partitions of the
+// queue, if these were asked since.
+type seen struct {
+	poll, at  time.Time
+	elsewhere *time.Time
+}
+
+// view is what can be seen of the worker.
+type view struct {
+	polling  bool
+	problem  string
+	operator bool
+	// stuck is why the worker has to be started anew; empty if it need not.
+	stuck string
+}
 
 // Environ and LookupEnv let envconfig read the worker's variables instead of this process's.
 func (s *server) Environ() []string {
@@ -74,8 +97,9 @@ func (s *server) connect() (client.Client, error) {
 
 // begin asks what was polled before the worker starts: the server remembers pollers for minutes.
 func (s *server) begin(ctx context.Context) {
-	s.started, s.last = time.Now(), map[string]seen{}
-	s.baseline, s.asked = map[string]time.Time{}, false
+	s.started, s.last = time.Now(), map[polled]seen{}
+	s.waiting = s.started
+	s.baseline, s.asked = map[polled]time.Time{}, false
 	c, err := s.connect()
 	if err != nil {
 		return
@@ -84,28 +108,34 @@ func (s *server) begin(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, timeout/2)
 	defer cancel()
 	for _, queue := range s.queues {
-		if s.baseline[queue], err = s.newest(ctx, c, queue); err != nil {
-			return
+		for _, kind := range kinds {
+			one := polled{queue, kind}
+			if s.baseline[one], err = s.newest(ctx, c, one); err != nil {
+				return
+			}
 		}
 	}
 	s.asked = true
 }
 
-// follow keeps the answer true until the worker ends.
-func (s *server) follow(ctx context.Context, answer *state) {
+// follow keeps the answer true until the worker ends, or is stuck; then it says why that is so.
+func (s *server) follow(ctx context.Context, answer *state) (stuck string) {
 	c, err := s.connect()
 	if err != nil {
 		answer.set(false, fmt.Sprintf("the server cannot be asked: %v: mend the TEMPORAL_ variables", err), true)
-		return
+		return ""
 	}
 	defer c.Close()
 	for ctx.Err() == nil {
-		polling, problem, operator := s.look(ctx, c)
+		now := s.look(ctx, c)
 		if ctx.Err() == nil {
-			answer.set(polling, problem, operator)
+			answer.set(now.polling, now.problem, now.operator)
+			if now.stuck != "" {
+				return now.stuck
+			}
 		}
 		pause := eager
-		if polling {
+		if now.polling {
 			pause = relaxed
 		}
 		select {
@@ -113,64 +143,145 @@ func (s *server) follow(ctx context.Context, answer *state) {
 		case <-time.After(pause):
 		}
 	}
+	return ""
 }
 
 // look asks once for all queues.
-func (s *server) look(ctx context.Context, c client.Client) (polling bool, problem string, operator bool) {
+func (s *server) look(ctx context.Context, c client.Client) view {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	address := s.variables["TEMPORAL_ADDRESS"]
+	found := view{polling: true}
 	for _, queue := range s.queues {
-		poll, err := s.newest(ctx, c, queue)
-		if err != nil {
-			problem, operator = s.refused(err)
-			return false, problem, operator
+		now := s.lookAt(ctx, c, queue)
+		if now.stuck != "" {
+			return now
 		}
-		if !s.own(queue, poll) {
-			if time.Since(s.started) > unseen {
-				return false, fmt.Sprintf("%s has seen nobody poll queue %s from this unit for %.0f s: the worker has to poll "+
-					"TWC_QUEUE in TWC_NAMESPACE, and its identity to have the host's name in it, as it has by default",
-					address, queue, time.Since(s.started).Truncate(unseen).Seconds()), true
-			}
-			return false, fmt.Sprintf("%s to see the pollers of queue %s", address, queue), false
-		}
-		if before := s.last[queue]; !poll.Equal(before.poll) {
-			s.last[queue] = seen{poll, time.Now()}
-		} else if time.Since(before.at) > stale {
-			return false, fmt.Sprintf("%s to see new polls of queue %s", address, queue), false
+		if found.polling {
+			found = now
 		}
 	}
-	return true, "", false
+	return found
+}
+
+// lookAt asks once for a queue.
+func (s *server) lookAt(ctx context.Context, c client.Client, queue string) view {
+	address := s.variables["TEMPORAL_ADDRESS"]
+	seen, heard, stuck := false, false, ""
+	for _, kind := range kinds {
+		one := polled{queue, kind}
+		poll, err := s.newest(ctx, c, one)
+		if err != nil {
+			// What was not seen meanwhile says nothing of the worker.
+			clear(s.last)
+			s.waiting = time.Now()
+			problem, operator := s.refused(err)
+			return view{problem: problem, operator: operator}
+		}
+		if !s.own(one, poll) {
+			continue
+		}
+		silent := s.silent(one, poll)
+		seen, heard = true, heard || !silent
+		// Whose activities take long need not ask for more, and how many it may run only the worker knows.
+		if silent && kind == enums.TASK_QUEUE_TYPE_WORKFLOW && s.silentEverywhere(ctx, c, one) {
+			stuck = fmt.Sprintf("the server has seen no new poll of queue %s for %.0f s", queue, 2*stale.Seconds())
+		}
+	}
+	switch {
+	case heard && stuck == "":
+		return view{polling: true}
+	case seen:
+		return view{problem: fmt.Sprintf("%s to see new polls of queue %s", address, queue), stuck: stuck}
+	case time.Since(s.waiting) > unseen:
+		return view{problem: fmt.Sprintf("%s has seen nobody poll queue %s from this unit for %.0f s: the worker has to poll "+
+			"TWC_QUEUE in TWC_NAMESPACE, and its identity to have the host's name in it, as it has by default",
+			address, queue, time.Since(s.waiting).Truncate(unseen).Seconds()), operator: true}
+	}
+	return view{problem: fmt.Sprintf("%s to see the pollers of queue %s", address, queue)}
 }
 
 // own tells whether a poll is this worker's, and not of one that ran here before.
-func (s *server) own(queue string, poll time.Time) bool {
+func (s *server) own(one polled, poll time.Time) bool {
 	if s.asked {
-		return poll.After(s.baseline[queue])
+		return poll.After(s.baseline[one])
 	}
 	return poll.After(s.started)
 }
 
-// newest is when somebody last polled a queue from this host.
-func (s *server) newest(ctx context.Context, c client.Client, queue string) (time.Time, error) {
+// silent tells whether the newest poll has been the same for long.
+func (s *server) silent(one polled, poll time.Time) bool {
+	before := s.last[one]
+	if !poll.Equal(before.poll) {
+		s.last[one] = seen{poll: poll, at: time.Now()}
+		return false
+	}
+	return time.Since(before.at) > stale
+}
+
+// silentEverywhere tells whether a queue is silent in all its partitions: where there are many workers, one of them may
+// have had all polls. It says so the second time, as long after the first as the silence before; and not of a server that
+// does not say.
+func (s *server) silentEverywhere(ctx context.Context, c client.Client, one polled) bool {
+	before := s.last[one]
+	if before.elsewhere != nil && time.Since(before.at) <= 2*stale {
+		return false
+	}
+	poll, err := s.newestAnywhere(ctx, c, one)
+	if err != nil {
+		return false
+	}
+	if before.elsewhere != nil && poll.Equal(*before.elsewhere) {
+		return true
+	}
+	before.at, before.elsewhere = time.Now().Add(-stale), &poll
+	s.last[one] = before
+	return false
+}
+
+// newest is when somebody last polled from this host.
+func (s *server) newest(ctx context.Context, c client.Client, one polled) (time.Time, error) {
+	description, err := c.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+		Namespace: s.variables["TEMPORAL_NAMESPACE"], TaskQueue: &taskqueue.TaskQueue{Name: one.queue}, TaskQueueType: one.kind,
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	return s.newestOf(description.Pollers), nil
+}
+
+// newestAnywhere is the same in all partitions of the queue.
+func (s *server) newestAnywhere(ctx context.Context, c client.Client, one polled) (time.Time, error) {
 	var found time.Time
-	for _, kind := range []enums.TaskQueueType{enums.TASK_QUEUE_TYPE_WORKFLOW, enums.TASK_QUEUE_TYPE_ACTIVITY} {
-		description, err := c.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
-			Namespace: s.variables["TEMPORAL_NAMESPACE"], TaskQueue: &taskqueue.TaskQueue{Name: queue}, TaskQueueType: kind,
-		})
-		if err != nil {
-			return found, err
-		}
-		for _, poller := range description.Pollers {
-			// PID@HOST in most SDKs, PID@HOST@ in Go's.
-			if slices.Contains(strings.Split(poller.Identity, "@"), s.host) {
-				if at := poller.LastAccessTime.AsTime(); at.After(found) {
-					found = at
-				}
-			}
+	description, err := c.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+		Namespace:      s.variables["TEMPORAL_NAMESPACE"],
+		TaskQueue:      &taskqueue.TaskQueue{Name: one.queue, Kind: enums.TASK_QUEUE_KIND_NORMAL},
+		ApiMode:        enums.DESCRIBE_TASK_QUEUE_MODE_ENHANCED,
+		Versions:       &taskqueue.TaskQueueVersionSelection{Unversioned: true, AllActive: true},
+		TaskQueueTypes: []enums.TaskQueueType{one.kind},
+		ReportPollers:  true,
+	})
+	if err != nil {
+		return found, err
+	}
+	for _, version := range description.VersionsInfo {
+		if at := s.newestOf(version.TypesInfo[int32(one.kind)].GetPollers()); at.After(found) {
+			found = at
 		}
 	}
 	return found, nil
+}
+
+func (s *server) newestOf(pollers []*taskqueue.PollerInfo) time.Time {
+	var found time.Time
+	for _, poller := range pollers {
+		// PID@HOST in most SDKs, PID@HOST@ in Go's.
+		if slices.Contains(strings.Split(poller.Identity, "@"), s.host) {
+			if at := poller.LastAccessTime.AsTime(); at.After(found) {
+				found = at
+			}
+		}
+	}
+	return found
 }
 
 // refused says what the server's answer means, and whether a person has to do something about it.

@@ -34,6 +34,11 @@ type worker struct {
 	server    *server
 }
 
+// stuck is why a worker was stopped that had not ended.
+type stuck string
+
+func (s stuck) Error() string { return string(s) }
+
 // run starts the worker again and again until it is told to stop, and then waits for it to end.
 func (w *worker) run(ctx context.Context) {
 	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, longestPause) {
@@ -43,8 +48,13 @@ func (w *worker) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		var silent stuck
 		if problem := cannotStart(w.command[0], err); problem != "" {
 			w.state.set(false, problem, true)
+		} else if errors.As(err, &silent) {
+			w.state.restarted(silent.Error())
+			w.state.set(false, "the worker to start", false)
+			pause = firstPause
 		} else if reason := ended(err, words.telling()); time.Since(started) < quick {
 			w.state.set(false, "worker-command ended at once ("+reason+")", true)
 		} else {
@@ -60,7 +70,7 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// once runs the worker until it ends, and asks the server meanwhile whether it polls.
+// once runs the worker until it ends or is stuck, and asks the server meanwhile whether it polls.
 func (w *worker) once(ctx context.Context, words *lastWords) error {
 	// Linux takes the thread that has started a process for its parent.
 	runtime.LockOSThread()
@@ -83,28 +93,40 @@ func (w *worker) once(ctx context.Context, words *lastWords) error {
 		return err
 	}
 	group := -child.Process.Pid
-	follows.Go(func() { w.server.follow(asking, w.state) })
+	silent := make(chan stuck, 1)
+	follows.Go(func() {
+		if reason := w.server.follow(asking, w.state); reason != "" {
+			silent <- stuck(reason)
+		}
+	})
 	over := make(chan error, 1)
 	go func() { over <- child.Wait() }()
 	// What it has started has no business without it.
 	defer syscall.Kill(group, syscall.SIGKILL)
+	var why error
 	select {
 	case err := <-over:
 		return err
+	case why = <-silent:
 	case <-ctx.Done():
 	}
 	// Nothing is to be said after this.
+	finish()
 	follows.Wait()
 	w.state.set(false, "running activities to end", false)
 	_ = syscall.Kill(group, syscall.SIGTERM)
+	var err error
 	select {
-	case err := <-over:
-		return err
+	case err = <-over:
 	case <-time.After(w.options.grace):
 		log.Printf("the worker has not ended within %s and is killed", w.options.grace)
 		_ = syscall.Kill(group, syscall.SIGKILL)
-		return <-over
+		err = <-over
 	}
+	if why != nil {
+		return why
+	}
+	return err
 }
 
 // environment is the image's own, with what the charm gives over it.
