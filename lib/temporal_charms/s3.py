@@ -3,7 +3,8 @@
 Requirer, application databag (raw strings): `bucket`, without which version 0 answers nothing; `path`; `version` ("1")
 and `requested-secrets` (JSON list), by which version 1 knows that the bucket is meant to be made.
 Provider, application databag: `bucket`, `endpoint`, `region`, `path`, `s3-uri-style` ("host" or "path"),
-`s3-api-version`, `storage-class`, `attributes` and `tls-ca-chain` (JSON lists).
+`s3-api-version`, `storage-class`, `tls-ca-chain` (a JSON list), `attributes` (a JSON list in version 0; in version 1 as
+the operator has written them, separated by commas).
 The keys are `access-key` and `secret-key`: version 1 has them in the secret whose URI is `secret-extra`, version 0 as
 plain text. A bucket in the provider's options replaces the requirer's. Source: s3-integrator 1 and 2,
 data_platform_libs v0/s3, object-storage-charmlib 1.0.
@@ -95,9 +96,15 @@ def bucket(relation: ops.Relation, secret: Callable[[str], Mapping[str, str]]) -
         uri_style=remote.get('s3-uri-style', ''),
         api_version=remote.get('s3-api-version', ''),
         storage_class=remote.get('storage-class', ''),
-        attributes=_texts(remote, 'attributes'),
+        attributes=_attributes(remote),
         ca_chain=_texts(remote, 'tls-ca-chain'),
     )
+
+
+def _attributes(databag: Mapping[str, str]) -> tuple[str, ...]:
+    if databags.load_json(databag, 'attributes') is not None:
+        return _texts(databag, 'attributes')
+    return tuple(each.strip() for each in databag.get('attributes', '').split(',') if each.strip())
 
 
 def _texts(databag: Mapping[str, str], key: str) -> tuple[str, ...]:

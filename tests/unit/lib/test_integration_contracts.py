@@ -107,6 +107,23 @@ def test_given_a_bucket_of_either_version_then_all_of_it_is_read(keys):
     assert 'hush' not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ('told', 'read'),
+    [
+        ('["x-amz-acl: private", "x-a: 1"]', ('x-amz-acl: private', 'x-a: 1')),
+        ('x-amz-acl: private, x-a: 1', ('x-amz-acl: private', 'x-a: 1')),
+        ('x-a: 1', ('x-a: 1',)),
+        (',', ()),
+    ],
+)
+def test_given_attributes_of_either_version_then_they_are_read(told, read):
+    with _relation({'bucket': 'b', 'secret-extra': USER, 'attributes': told}) as relation:
+        found = s3.bucket(relation, _secret)
+
+    assert found is not None
+    assert found.attributes == read
+
+
 def test_given_lists_that_are_none_then_a_bucket_has_none():
     with _relation({'bucket': 'b', 'secret-extra': USER, 'attributes': '{}', 'tls-ca-chain': 'PEM'}) as relation:
         found = s3.bucket(relation, _secret)
