@@ -8,13 +8,13 @@ tox := $(uv) run --quiet --frozen --group tox tox
 # The lab's juju and kubectl, for what runs on it.
 on := eval "$$($(lab) env)";
 
-.PHONY: help up down status env pack kafka images images-previous demo test soak bench lint unit stateful terraform clean-lab
+.PHONY: help up down status env pack kafka images images-previous neighbours demo test soak bench lint unit stateful terraform clean-lab
 
 help:
 	@echo 'make demo      the suite and a real workflow, from nothing'
 	@echo 'make test      all tests; make soak: those that take longer, too'
 	@echo 'make up | status | down | clean-lab'
-	@echo 'make pack | images | images-previous | lint | unit | terraform'
+	@echo 'make pack | images | images-previous | neighbours | lint | unit | terraform'
 	@echo 'make bench     figures; PART=server|worker|events|rebuild: that part only, ROUNDS=n: medians of n instead of 5'
 	@echo 'eval "$$(make -s env)"   lets this shell speak to the lab'
 
@@ -24,6 +24,11 @@ up down status env pack kafka images:
 # The release before the present one, too: what upgrades start from.
 images-previous:
 	@$(lab) images --previous
+
+# Kafka, RabbitMQ and S3 as charms, which only long tests relate to, and workflow code that uses them.
+neighbours:
+	@$(lab) pack --neighbours
+	@$(lab) images --neighbours
 
 clean-lab:
 	@$(lab) clean
@@ -41,7 +46,7 @@ test: lint unit stateful up pack kafka images-previous
 
 soak: export HYPOTHESIS_PROFILE = soak
 soak: export WORKFLOW_MARKS = lab
-soak: lint unit up pack kafka images-previous
+soak: lint unit up pack kafka images-previous neighbours
 	@$(tox) run -q -e stateful -- -m ''
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab -- -m ''; fi
 	@$(on) $(tox) run -q -e integration -- -m ''

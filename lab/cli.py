@@ -30,6 +30,10 @@ def main() -> None:
     down = subcommands.add_parser('down', help='end everything and leave the machine as it was; models are kept')
     down.add_argument('--purge', action='store_true', help='forget the models, too')
     choices['images'].add_argument('--previous', action='store_true', help="the previous Temporal's, too, for upgrades")
+    choices['images'].add_argument('--neighbours', action='store_true', help='Kafka, RabbitMQ and MinIO, too')
+    choices['pack'].add_argument(
+        '--neighbours', action='store_true', help='kafka-k8s, rabbitmq-k8s, s3-integrator, too'
+    )
     arguments = parser.parse_args()
     on_lab = os.environ.get('LAB', 'debian') != 'none'
     try:
@@ -38,9 +42,9 @@ def main() -> None:
             'down': lambda: _down(on_lab, purge=arguments.purge),
             'status': _status,
             'env': lambda: _env(on_lab),
-            'pack': lambda: _pack(on_lab),
+            'pack': lambda: _pack(on_lab, neighbours=arguments.neighbours),
             'kafka': lambda: _kafka(on_lab),
-            'images': lambda: _images(on_lab, previous=arguments.previous),
+            'images': lambda: _images(on_lab, previous=arguments.previous, neighbours=arguments.neighbours),
             'clean': lambda: _clean(on_lab),
         }[arguments.command]()
     except LabError as error:
@@ -103,10 +107,10 @@ def _env(on_lab: bool) -> None:
     print(f'export PATH={shlex.quote(f"{settings.BIN}:{settings.LAB}/bin")}:"$PATH"')
 
 
-def _pack(on_lab: bool) -> None:
+def _pack(on_lab: bool, *, neighbours: bool) -> None:
     if on_lab:
         _prepare()
-    packing.pack(on_lab=on_lab)
+    packing.pack(on_lab=on_lab, neighbours=neighbours)
 
 
 def _kafka(on_lab: bool) -> None:
@@ -114,16 +118,22 @@ def _kafka(on_lab: bool) -> None:
         java.ensure()
 
 
-def _images(on_lab: bool, *, previous: bool) -> None:
+def _images(on_lab: bool, *, previous: bool, neighbours: bool) -> None:
     resources = settings.DIST / 'resources.env'
     if not on_lab:
         if not resources.exists():
             raise LabError(f'LAB=none: write {resources}, as docs/how-to/microk8s.md says')
         return
     _prepare()
-    programs.ensure((*programs.SETS, programs.PREVIOUS) if previous else programs.SETS)
+    sets, wanted = programs.SETS, images.SUITE
+    if previous:
+        sets, wanted = (*sets, programs.PREVIOUS), (*wanted, *images.PREVIOUS)
+    if neighbours:
+        sets, wanted = (*sets, programs.NEIGHBOURS), (*wanted, *images.NEIGHBOURS)
+        java.ensure()
+    programs.ensure(sets)
     cluster.up()
-    images.ensure((*images.SUITE, *images.PREVIOUS) if previous else images.SUITE)
+    images.ensure(wanted)
     say(f'images are in {settings.REGISTRY}, named in {images.write_resources().relative_to(settings.ROOT)}')
 
 

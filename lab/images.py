@@ -14,7 +14,7 @@ import pathlib
 import shutil
 import urllib.request
 
-from lab import base_image, commands, parts, programs, settings
+from lab import base_image, commands, java, parts, programs, settings
 from lab.progress import step
 
 
@@ -26,7 +26,8 @@ class Image:
         name: of the image; of its folder, too.
         version: the readable part of the tag.
         folder: where its Containerfile is, relative to the checkout.
-        programs: built programs that are put beside the Containerfile; `name=program` where it is called otherwise.
+        programs: built programs that are put beside the Containerfile; `name=program` where it is called otherwise;
+            `kafka` are Kafka's jars.
         requirements: the workspace member whose locked dependencies are put beside it, as `site-packages`.
         sources: files and folders of the checkout that are put beside it.
         resource: what it is called in dist/resources.env: the charm resource that it is for; empty if nobody asks.
@@ -91,6 +92,13 @@ PREVIOUS = (
 )
 """The release that is upgraded from, in images that differ from SUITE's in nothing else."""
 
+NEIGHBOURS = (
+    Image('kafka', '4.3.1', 'images/kafka', ('kafka',), resource='kafka-image'),
+    Image('rabbitmq', '3.10', 'images/rabbitmq', resource='rabbitmq-image'),
+    Image('minio', '2026-02-12', 'images/minio', ('minio',), resource='minio-image'),
+)
+"""What only the neighbours run that are packed if asked."""
+
 JUJU_VERSION = '4.1-beta2'
 PAUSE = Image('pause', '1', 'lab/images/pause', ('pause',))
 JUJU = (
@@ -119,7 +127,11 @@ def _own_folder(image: Image) -> pathlib.Path:
 def _programs(image: Image) -> list[tuple[str, pathlib.Path]]:
     """What each of an image's programs is called in it, and where it is on this machine."""
     names = [(name, program or name) for name, _, program in (p.partition('=') for p in image.programs)]
-    return [(name, programs.program(program)) for name, program in names]
+    return [(name, _program(program)) for name, program in names]
+
+
+def _program(name: str) -> pathlib.Path:
+    return java.fetched() / name if name == java.NAME else programs.program(name)
 
 
 @functools.cache
@@ -210,11 +222,11 @@ def ensure_juju() -> None:
 def write_resources() -> pathlib.Path:
     """Leave `dist/resources.env`: a line per charm resource, with the image to deploy it with.
 
-    The previous release's are named, too, where the registry holds them.
+    Those that are built only if asked are named, too, where the registry holds them.
     """
     path = settings.DIST / 'resources.env'
     path.parent.mkdir(exist_ok=True)
-    there = [image for image in PREVIOUS if _in_registry(image.name, tag(image))]
+    there = [image for image in (*PREVIOUS, *NEIGHBOURS) if _in_registry(image.name, tag(image))]
     lines = [f'{image.resource}={reference(image)}' for image in (*SUITE, *there) if image.resource]
     path.write_text('\n'.join(lines) + '\n')
     return path

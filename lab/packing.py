@@ -36,14 +36,25 @@ _RECORD = settings.DIST / '.packed.json'
 _SHARED = ('lib', 'pyproject.toml', 'uv.lock')
 """What every charm is made of besides its own folder."""
 
+ON_REQUEST = ('kafka-k8s', 'rabbitmq-k8s', 's3-integrator')
+"""Neighbours that are packed only if asked: what uses them takes long."""
+
+_CODE = 'tests/integration/neighbours_code'
+"""Workflow code that uses those, packed with them."""
+
 _CHARMCRAFT = (4, 5)
 """The first that packs a charm below a repository's root with files from above."""
 
 
-def charms() -> list[pathlib.Path]:
-    """The folders of all charms: the server's at the root, its siblings, the neighbours."""
+def charms(*, neighbours: bool = False) -> list[pathlib.Path]:
+    """The folders of all charms: the server's at the root, its siblings, the neighbours.
+
+    Args:
+        neighbours: whether those in ON_REQUEST are among them.
+    """
     folders = [settings.ROOT, *(settings.ROOT / 'charms').iterdir(), *(settings.LAB / 'neighbours').iterdir()]
-    return sorted(f for f in folders if (f / 'charmcraft.yaml').exists())
+    wanted = (folder for folder in folders if neighbours or folder.name not in ON_REQUEST)
+    return sorted(folder for folder in wanted if (folder / 'charmcraft.yaml').exists())
 
 
 def name(folder: pathlib.Path) -> str:
@@ -54,11 +65,12 @@ def name(folder: pathlib.Path) -> str:
     raise LabError(f'{folder.relative_to(settings.ROOT)} has no charm name in metadata.yaml or charmcraft.yaml')
 
 
-def pack(*, on_lab: bool) -> None:
+def pack(*, on_lab: bool, neighbours: bool = False) -> None:
     """Leave dist/<charm>.charm for every charm, and dist/oci-factory.tar with the workflows' wheels.
 
     Args:
         on_lab: pack for the lab's charm base; otherwise with the user's charmcraft.
+        neighbours: pack those in ON_REQUEST, too, and dist/neighbours-code.tar, which uses them.
 
     Raises:
         LabError: when charmcraft is missing or fails.
@@ -67,7 +79,7 @@ def pack(*, on_lab: bool) -> None:
     record = json.loads(_RECORD.read_text()) if _RECORD.exists() else {}
     own = '' if on_lab else _own_charmcraft()
     todo = {}
-    for folder in charms():
+    for folder in charms(neighbours=neighbours):
         target = settings.DIST / f'{name(folder)}.charm'
         key = f'{_key(folder)}-{"lab" if on_lab else "user"}'
         if record.get(target.stem) != key or not target.exists():
@@ -82,6 +94,8 @@ def pack(*, on_lab: bool) -> None:
                 record[under_way[done].stem] = todo[under_way[done]][1]
                 _RECORD.write_text(json.dumps(record, indent=1))
     _workflows(record)
+    if neighbours:
+        _archive('neighbours-code', [settings.ROOT / _CODE], record)
 
 
 def _own_charmcraft() -> str:

@@ -24,6 +24,9 @@ SETS = ('kubernetes', 'addons', 'juju', 'pebble', 'temporal', 'tctl', 'temporal-
 PREVIOUS = 'temporal-previous'
 """What upgrades start from: built only if asked, and after the present release, whose compiled packages it shares."""
 
+NEIGHBOURS = 'minio'
+"""What only a neighbour runs: built only if asked, too."""
+
 TOOLCHAIN = 'go1.26.10'
 """Compiles everything; the go command of the lock file fetches it as a Go module."""
 
@@ -139,7 +142,7 @@ def built(name: str) -> pathlib.Path:
 @functools.cache
 def program(binary: str) -> pathlib.Path:
     """The path of one program (or of copied files, by their top folder), from whichever set has it."""
-    for name in (*SETS, PREVIOUS):
+    for name in (*SETS, PREVIOUS, NEIGHBOURS):
         recipe = _load(name)
         copies = [copy['to'].split('/')[0] for copy in recipe.copies]
         if binary in copies or any(binary in build.binaries() for build in recipe.builds):

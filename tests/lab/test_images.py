@@ -19,6 +19,9 @@ LIMITS = {'temporal-server': 200, 'temporal-worker': 250, 'temporal-admin': 400}
 
 SUITE = {image.name: image for image in images.SUITE}
 SUITE |= {f'{image.name}-previous': image for image in images.PREVIOUS}
+NEIGHBOURS = {image.name: image for image in images.NEIGHBOURS}
+IMAGES = SUITE | NEIGHBOURS
+ON_REQUEST = [pytest.param(name, marks=pytest.mark.soak) for name in NEIGHBOURS]
 OWN_USER = [name for name in SUITE if name != 'nginx']
 """nginx's master process starts as root, drops it for the processes that serve, and is the lab's only."""
 
@@ -44,6 +47,8 @@ def resources(built: None) -> list[tuple[str, str]]:
 
 @pytest.fixture(params=SUITE)
 def name(request: pytest.FixtureRequest, built: None) -> str:
+    if not _exists(images.reference(IMAGES[request.param])):
+        pytest.fail(f'not built: {request.param}; run lab/bin/lab images --neighbours')
     return request.param
 
 
@@ -56,12 +61,12 @@ def _podman(*arguments: str) -> str:
 
 
 def _inspect(name: str) -> dict:
-    return json.loads(_podman('image', 'inspect', images.reference(SUITE[name])))[0]
+    return json.loads(_podman('image', 'inspect', images.reference(IMAGES[name])))[0]
 
 
 def _run(name: str, script: str, *, options: tuple[str, ...] = ()) -> str:
     """What a shell in a container of an image says, all of it; the image's own user, no network."""
-    run = ['run', '--rm', '--network=none', *options, images.reference(SUITE[name])]
+    run = ['run', '--rm', '--network=none', *options, images.reference(IMAGES[name])]
     return _podman(*run, 'sh', '-euc', f'exec 2>&1; {script}').strip()
 
 
@@ -70,7 +75,7 @@ def test_given_an_image_then_it_is_not_larger_than_it_may_be(name):
     assert _inspect(name)['Size'] <= LIMITS[name] * MB
 
 
-@pytest.mark.parametrize('name', OWN_USER, indirect=True)
+@pytest.mark.parametrize('name', [*OWN_USER, *ON_REQUEST], indirect=True)
 def test_given_an_image_then_its_user_is_not_root(name):
     assert int(_run(name, 'id -u')) > 0
 
@@ -94,6 +99,9 @@ def test_given_an_image_of_temporals_then_its_user_is_the_official_ones(name):
         ('postgresql', '/usr/lib/postgresql/15/bin/postgres --version', 'postgres (PostgreSQL) 15.'),
         ('nginx', 'nginx -v', 'nginx version: nginx/1.22.'),
         ('oci-factory-stand-ins', 'python3 --version', 'Python 3.11.'),
+        pytest.param('kafka', "java -cp '/opt/kafka/libs/*' kafka.Kafka --version", '4.3.1 ', marks=pytest.mark.soak),
+        pytest.param('rabbitmq', '/usr/lib/rabbitmq/bin/rabbitmqctl version', '3.10.', marks=pytest.mark.soak),
+        pytest.param('minio', 'minio --version', 'minio version ', marks=pytest.mark.soak),
     ],
     indirect=['name'],
 )
@@ -170,7 +178,9 @@ def test_given_the_charms_then_resources_env_names_an_image_for_each_that_they_a
 
     assert sorted(set(named)) == sorted(named)
     assert _asked_for() - set(named) == set()
-    assert dict(resources) == {image.resource: images.reference(image) for image in SUITE.values()}
+    asked_for = [image for image in NEIGHBOURS.values() if _status(images.reference(image)) == http.HTTPStatus.OK]
+    wanted = [*SUITE.values(), *asked_for]
+    assert dict(resources) == {image.resource: images.reference(image) for image in wanted}
 
 
 def _asked_for() -> set[str]:

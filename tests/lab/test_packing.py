@@ -30,11 +30,10 @@ SUITE = {
     'temporal-worker-k8s': 'charms/temporal-worker-k8s',
     'external-service-integrator': 'charms/external-service-integrator',
 }
-NEIGHBOURS = {
-    'postgresql-k8s': 'lab/neighbours/postgresql-k8s',
-    'nginx-ingress-integrator': 'lab/neighbours/nginx-ingress-integrator',
-}
+NEIGHBOURS = {name: f'lab/neighbours/{name}' for name in ('postgresql-k8s', 'nginx-ingress-integrator')}
 CHARMS = SUITE | NEIGHBOURS
+ON_REQUEST = {name: f'lab/neighbours/{name}' for name in ('kafka-k8s', 'rabbitmq-k8s', 's3-integrator')}
+FOLDERS = CHARMS | ON_REQUEST
 PROGRAMS = {
     SERVER: {'bin/temporal-health': 'Usage of', 'bin/temporal-client': '{"error":"the request is no JSON document'},
     'temporal-admin-k8s': {'bin/temporal-schema': 'Usage of'},
@@ -65,7 +64,7 @@ print(json.dumps({n: f for n, f in files.items() if f}))
 _STANDARD_LIBRARY = '/usr/lib/python3.11/'
 
 
-@pytest.fixture(scope='session', params=CHARMS)
+@pytest.fixture(scope='session', params=[*CHARMS, *(pytest.param(name, marks=pytest.mark.soak) for name in ON_REQUEST)])
 def charm(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -74,6 +73,8 @@ def charm(request: pytest.FixtureRequest) -> str:
 def unpacked(charm: str, dist: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A charm as Juju unpacks it, with the files' modes."""
     folder = tmp_path_factory.mktemp(charm)
+    if charm in ON_REQUEST:
+        commands.output([settings.LAB / 'bin/lab', 'pack', '--neighbours'], seconds=1800)
     with zipfile.ZipFile(dist / f'{charm}.charm') as archive:
         for info in archive.infolist():
             pathlib.Path(archive.extract(info, folder)).chmod(info.external_attr >> 16 & 0o777)
@@ -110,11 +111,13 @@ def _declared(folder: pathlib.Path) -> dict[str, dict]:
 
 
 def test_given_the_charms_of_the_repository_then_these_are_packed():
-    assert {packing.name(folder): str(folder.relative_to(settings.ROOT)) for folder in packing.charms()} == CHARMS
+    for asked, wanted in ((False, CHARMS), (True, FOLDERS)):
+        found = packing.charms(neighbours=asked)
+        assert {packing.name(folder): str(folder.relative_to(settings.ROOT)) for folder in found} == wanted
 
 
 def test_given_a_packed_charm_then_its_files_are_the_repositorys_and_no_others(charm, unpacked):
-    folder = settings.ROOT / CHARMS[charm]
+    folder = settings.ROOT / FOLDERS[charm]
     ours = _in_git(folder, 'src', 'lib', 'templates')
     made = {'dispatch', 'manifest.yaml', *_declared(folder), *PROGRAMS.get(charm, {})}
 
@@ -125,14 +128,14 @@ def test_given_a_packed_charm_then_its_files_are_the_repositorys_and_no_others(c
 
 
 def test_given_a_packed_charm_then_it_says_to_juju_what_the_repository_says(charm, unpacked):
-    declared = _declared(settings.ROOT / CHARMS[charm])
+    declared = _declared(settings.ROOT / FOLDERS[charm])
 
     assert {name: _yaml(unpacked / name) for name in declared} == declared
     assert declared['metadata.yaml']['name'] == charm
 
 
 def test_given_a_packed_charm_then_it_holds_the_locked_versions_and_no_other_distributions(charm, unpacked, locked):
-    member = tomllib.loads((settings.ROOT / CHARMS[charm] / 'pyproject.toml').read_text())['project']['name']
+    member = tomllib.loads((settings.ROOT / FOLDERS[charm] / 'pyproject.toml').read_text())['project']['name']
     installed = metadata.distributions(path=[str(unpacked / _PACKAGES)])
 
     # The shared library is a member of the workspace; that it is ours is another test's.
@@ -259,15 +262,15 @@ class Copy:
         """Have a charmcraft that packs the names of the files it finds."""
         self.tool('charmcraft', f'[ $1 = version ] && echo charmcraft {version} || find . -type f >found.charm')
 
-    def pack(self) -> None:
-        packing.pack(on_lab=False)
+    def pack(self, *, neighbours: bool = False) -> None:
+        packing.pack(on_lab=False, neighbours=neighbours)
 
-    def repacked(self) -> set[str]:
+    def repacked(self, *, neighbours: bool = False) -> set[str]:
         """Pack, and tell what was packed anew."""
         before = [path for path in (self.root / 'dist').iterdir() if path.suffix in ('.charm', '.tar')]
         for path in before:
             path.write_text('packed before')
-        self.pack()
+        self.pack(neighbours=neighbours)
         return {path.stem for path in before if path.read_text() != 'packed before'}
 
     def handed_over(self, charm: str) -> list[str]:
@@ -362,6 +365,19 @@ def test_given_an_archive_that_was_deleted_when_packing_then_it_is_packed_again(
 
     assert (copy.root / f'dist/{SERVER}.charm').exists()
     assert (copy.root / 'dist/oci-factory.tar').exists()
+
+
+def test_given_neighbours_on_request_then_only_who_asks_packs_them_and_the_code_that_uses_them(copy):
+    copy.pack(neighbours=True)
+    assert {path.stem for path in (copy.root / 'dist').glob('*.*')} >= {*FOLDERS, 'oci-factory', 'neighbours-code'}
+    assert copy.repacked(neighbours=True) == set()
+
+    for changed in ('lab/neighbours/kafka-k8s/src/charm.py', f'{packing._CODE}/src/neighbours_code/activities.py'):
+        with (copy.root / changed).open('a') as file:
+            file.write('# changed\n')
+
+    assert copy.repacked() == set()
+    assert copy.repacked(neighbours=True) == {'kafka-k8s', 'neighbours-code'}
 
 
 def test_given_a_charmcraft_that_is_too_old_when_packing_then_it_is_refused(copy):
