@@ -10,8 +10,8 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from neighbours_code.activities import drop, fetch, tell
 
-_PATIENCE = datetime.timedelta(minutes=3)
-_ATTEMPT = datetime.timedelta(seconds=60)
+_PATIENCE = datetime.timedelta(minutes=5)
+_ATTEMPT = datetime.timedelta(seconds=90)
 
 
 @workflow.defn

@@ -80,10 +80,13 @@ def _drop_kafka(letter: str) -> None:
 def _fetch_kafka(letter: str) -> bool:
     group = f'{os.environ["KAFKA_CONSUMER_GROUP_PREFIX"]}{uuid.uuid4()}'
     consumer = Consumer({**_kafka(), 'group.id': group, 'auto.offset.reset': 'earliest'})
-    consumer.subscribe([os.environ['KAFKA_TOPIC']])
     missing = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
     try:
-        end = time.monotonic() + _SECONDS / 2
+        # Raises where nobody answers, which polling does not.
+        consumer.list_topics(timeout=_SECONDS)
+        consumer.subscribe([os.environ['KAFKA_TOPIC']])
+        # A broker that has just started takes its time to give a new group its partitions.
+        end = time.monotonic() + 2 * _SECONDS
         while time.monotonic() < end:
             message = consumer.poll(0.5)
             if message is None:
