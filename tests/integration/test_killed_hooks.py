@@ -160,6 +160,11 @@ def _look(juju: jubilant.Juju, server: str, tools: str) -> dict:
     return json.loads(text)
 
 
+def _pods(juju: jubilant.Juju) -> set[str]:
+    query = ('--ignore-not-found', '--output=jsonpath={.items[*].metadata.uid}')
+    return set(suite.kubectl(juju, 'get', 'pod', f'{STRUCK}-0', f'{STRUCK_TOOLS}-0', *query).split())
+
+
 @pytest.fixture
 def struck(juju: jubilant.Juju, undisturbed: dict, resolver: Resolver) -> Iterator[dict]:
     """The suite that is killed; after the test it is active and looks as it did before, and it has been killed."""
@@ -197,6 +202,9 @@ def test_given_a_unit_more_when_it_comes_and_goes_under_kills_then_all_is_as_bef
     _through(juju)
     juju.remove_unit(STRUCK, num_units=1)
     juju.wait(lambda status: len(status.apps[STRUCK].units) == 1, timeout=_PATIENCE, successes=1)
+    # Juju 4.1 has been seen to forget the pod of a unit that took very long to go. No unit can run in it, and it keeps
+    # Kubernetes from replacing the other units' pods at a refresh.
+    suite.kubectl(juju, 'scale', 'statefulset', STRUCK, '--replicas=1')
 
 
 @pytest.mark.parametrize(
@@ -215,11 +223,12 @@ def test_given_a_relation_when_removed_and_made_anew_under_kills_then_all_is_as_
 
 
 def test_given_charms_when_refreshed_under_kills_then_all_is_as_before(juju, struck, charms):
+    before = _pods(juju)
     juju.refresh(STRUCK, path=charms[suite.SERVER])
     juju.refresh(STRUCK_TOOLS, path=charms[suite.ADMIN])
-    juju.wait(
-        lambda status: all(status.apps[app].charm_rev > 0 for app in (STRUCK, STRUCK_TOOLS)), timeout=60, successes=1
-    )
+
+    # Until a unit's pod is another one, its charm is the former.
+    suite.wait_until(lambda: len(_pods(juju) - before) == 2, 'the pods are replaced', timeout=_PATIENCE)
 
 
 def test_given_the_suite_when_removed_under_kills_then_it_goes(juju, undisturbed, resolver):
