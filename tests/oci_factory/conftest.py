@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import development
 import generator
 import pytest
-from served import SEED, TOKEN
+from served import SEED, TOKEN, WEB
 from stand_ins.server import Server, StandIns
 from stand_ins.wire import Answer, Request
 
@@ -35,6 +35,21 @@ def environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     for name in ('OCI_FACTORY_REPOSITORY', 'OCI_FACTORY_ISSUES', 'OCI_FACTORY_SCANNED'):
         monkeypatch.delenv(name, raising=False)
     return server
+
+
+@pytest.fixture
+def mattermost(environment: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    for name, value in development.channels(environment.url).items():
+        if name.startswith('MATTERMOST'):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv('OCI_FACTORY_TEMPORAL_WEB', WEB)
+    return environment
+
+
+@pytest.fixture
+def webhook(environment: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    monkeypatch.setenv('OCI_FACTORY_WEBHOOK_URL', f'{environment.url}/hook')
+    return environment
 
 
 @pytest.fixture

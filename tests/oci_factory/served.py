@@ -2,3 +2,5 @@
 
 SEED = 7
 TOKEN = 'ghp_ThisMustNeverBeSeenAnywhere'
+WEB = 'https://web.temporal.example/'
+"""Temporal's web interface."""

@@ -11,13 +11,13 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
-import development
 import pytest
 import trustme
 from acting import fail, failure, given_up, run
 from decorated import ACTIVITIES, WORKFLOWS
 from oci_factory import activities, notifiers, options, web
 from oci_factory.model import Notice, Notification, Report
+from served import WEB
 from simulation import Cancelled, Failed, Simulation
 from smtp import PASSWORD, USER, MailServer
 from stand_ins.server import Server
@@ -26,22 +26,6 @@ from test_secrets import everything
 TITLE = '[OCI Factory Temporal Workflow]: RebuildForRelease: Rebuild rocks'
 BEGUN = Notice('24.04', 'Triggered')
 ENDED = Notice('24.04', 'Failed', ('go', 'jre'), {'valkey': 'the run ended with failure: http://page', '': 'tired'})
-WEB = 'https://web.temporal.example/'
-
-
-@pytest.fixture
-def mattermost(environment: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    for name, value in development.channels(environment.url).items():
-        if name.startswith('MATTERMOST'):
-            monkeypatch.setenv(name, value)
-    monkeypatch.setenv('OCI_FACTORY_TEMPORAL_WEB', WEB)
-    return environment
-
-
-@pytest.fixture
-def webhook(environment: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    monkeypatch.setenv('OCI_FACTORY_WEBHOOK_URL', f'{environment.url}/hook')
-    return environment
 
 
 @pytest.fixture(scope='session')
@@ -177,6 +161,13 @@ def test_a_mail_at_the_end(mail: MailServer) -> None:
     ]
 
 
+def test_a_mail_of_what_is_waited_for(mail: MailServer) -> None:
+    run(activities.notify, 'mail', Notice('24.04', 'Waiting', failed={'valkey': 'read_releases: 401'}), '')
+    ((message, _, _),) = mail.received
+    assert message['Subject'] == '[OCI Factory] Rebuild for Ubuntu 24.04: Waiting'
+    assert 'valkey: read_releases: 401' in message.get_content().splitlines()
+
+
 def test_a_mail_of_a_scan(mail: MailServer) -> None:
     run(activities.notify, 'mail', Notice('', 'Success', job='scan', news={'valkey': 'issue opened'}), '')
     ((message, _, _),) = mail.received
@@ -309,89 +300,6 @@ def test_a_rebuild_that_fails_as_a_whole_is_told(mattermost: Server, simulation:
         simulation.run('RebuildForRelease', '24.04')
     assert attachment(mattermost)['color'] == '#CC0000'
     assert 'contents/oci: 410 (told to fail)' in attachment(mattermost)['text']
-
-
-REFUSED = {'x-ratelimit-remaining': '4999'}
-
-
-def waiting(server: Server) -> list[dict[str, Any]]:
-    """What the webhook was told of waiting."""
-    return [one['body'] for one in told(server)['hooks'] if one['body']['status'] == 'Waiting']
-
-
-@pytest.mark.parametrize(
-    ('match', 'image', 'said'),
-    [
-        ('contents/oci?', '', 'list_released: GET 127.0.0.1/github/repos/canonical/oci-factory/contents/oci: 401'),
-        ('dispatches', 'valkey', 'dispatch_rebuild: POST 127.0.0.1/github/repos/canonical/oci-factory/actions/'),
-        ('/runs/1', 'valkey', 'follow_run: GET 127.0.0.1/github/repos/canonical/oci-factory/actions/runs/1: 401'),
-    ],
-)
-def test_a_token_that_is_refused_is_told_once_and_soon_and_the_end_as_well(
-    mattermost: Server, webhook: Server, simulation: Simulation, match: str, image: str, said: str
-) -> None:
-    fail(mattermost, 401, match=match, headers=REFUSED, times=100)
-    began = simulation.now
-    soon: list[dict[str, Any]] = []
-    simulation._at(datetime.timedelta(minutes=8), lambda: soon.extend(waiting(webhook)))
-    report = simulation.run('RebuildForRelease', '24.04', 'v*')
-    assert simulation.now - began > datetime.timedelta(hours=8)
-    assert soon == waiting(webhook) and len(soon) == 1
-    assert list(soon[0]['failed']) == [image] and soon[0]['release'] == '24.04'
-    assert (
-        soon[0]['failed'][image].startswith(said) and 'give a valid token as GITHUB_TOKEN' in soon[0]['failed'][image]
-    )
-    assert [one['body']['status'] for one in told(webhook)['hooks']] == ['Triggered', 'Waiting', 'Success']
-    # In Mattermost it is an answer to the post, which is green in the end.
-    post, answer = told(mattermost)['posts']
-    assert answer['root_id'] == post['id'] and not post['root_id']
-    assert [one['props']['attachments'][0]['color'] for one in (post, answer)] == ['#33CC33', '#E8A000']
-    assert '**Status:** Waiting' in answer['props']['attachments'][0]['text']
-    assert report.notifications == (Notification('mattermost'), Notification('webhook'))
-
-
-def test_a_mail_of_what_is_waited_for(mail: MailServer) -> None:
-    run(activities.notify, 'mail', Notice('24.04', 'Waiting', failed={'valkey': 'read_releases: 401'}), '')
-    ((message, _, _),) = mail.received
-    assert message['Subject'] == '[OCI Factory] Rebuild for Ubuntu 24.04: Waiting'
-    assert 'valkey: read_releases: 401' in message.get_content().splitlines()
-
-
-def test_an_outage_is_told_when_it_lasts(webhook: Server, simulation: Simulation) -> None:
-    fail(webhook, 503, match='dispatches', times=20)
-    simulation.run('RebuildForRelease', '24.04', 'valkey')
-    (told_of,) = waiting(webhook)
-    assert 'dispatches: 503' in told_of['failed']['valkey']
-
-
-@pytest.mark.parametrize(
-    'fault',
-    [
-        # Over before anybody looks twice.
-        {'status': 503, 'match': 'dispatches', 'times': 5},
-        {'status': 429, 'match': 'dispatches', 'times': 3, 'headers': {'Retry-After': '1800'}},
-        {'status': 200, 'match': '/runs/1', 'times': 30, 'body': {'status': 'in_progress', 'conclusion': None}},
-    ],
-)
-def test_what_belongs_to_the_work_is_no_trouble(webhook: Server, simulation: Simulation, fault: dict[str, Any]) -> None:
-    fail(webhook, **fault)
-    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
-    assert report.images[0].conclusion == 'success'
-    assert waiting(webhook) == []
-    # Looking costs no history.
-    assert simulation.executions[0].types().count('ACTIVITY_TASK_SCHEDULED') == 5
-
-
-def test_a_look_whose_time_is_over_harms_nothing(
-    webhook: Server, simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise RuntimeError('PERMISSION_DENIED')
-
-    monkeypatch.setattr('described.Describer.get_workflow_handle', refuse)
-    fail(webhook, 401, match='dispatches', headers=REFUSED, times=10)
-    report = simulation.run('RebuildForRelease', '24.04', 'valkey')
-    assert report.images[0].conclusion == 'success' and waiting(webhook) == []
 
 
 @pytest.mark.parametrize('seconds', [0.5, 2.5, 60])
