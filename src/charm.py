@@ -144,7 +144,7 @@ class TemporalCharm(ops.CharmBase):
     def _take_turns(self) -> None:
         """Ask for this unit's turn to restart; grant them if this unit leads the application."""
         for relation in self._relations('peer'):
-            if self._plan.request != self._facts.peers.requests.get(self.unit.name, ''):
+            if self._plan.request != self._facts.peers.asked.requests.get(self.unit.name, ''):
                 databags.write(relation.data[self.unit], {'restart': self._plan.request})
             if self._facts.here.leader:
                 databags.publish(relation.data[self.app], self._plan.peers)

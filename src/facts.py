@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import ops
 from ops import pebble
-from temporal_charms import admin, cluster, databags, versions
+from temporal_charms import admin, cluster, databags, turns, versions
 from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import NotTold, image_version
 
@@ -89,39 +89,35 @@ class Peers:
     """What the units of the application have told each other.
 
     Attributes:
-        units: how many there are.
+        asked: about restarting their servers.
         shards: the shard count with which the server was first started; None before.
         version: of the server that served last; None before.
-        turn: the unit that may restart its server now; empty if none asked.
-        requests: units that want to restart their server, with the reason. Only the leader knows those of other units.
         declared: namespaces that are or were declared, to whether they still are.
     """
 
-    units: int = 1
+    asked: turns.Asked = dataclasses.field(default_factory=turns.Asked)
     shards: int | None = None
     version: versions.Version | None = None
-    turn: str = ''
-    requests: Mapping[str, str] = dataclasses.field(default_factory=dict)
     declared: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+
+    @property
+    def units(self) -> int:
+        """How many there are."""
+        return self.asked.units
 
     @classmethod
     def load(cls, model: ops.Model) -> Peers:
-        """Read the peer relation; the leader may read it, too, since Juju 3."""
+        """Read the peer relation."""
         relation = model.get_relation('peer')
+        asked = turns.Asked.load(model, relation)
         if relation is None:
-            return cls()
+            return cls(asked)
         told = relation.data[model.app]
         shards = told.get('shards', '')
-        others = sorted(relation.units, key=lambda unit: int(unit.name.rsplit('/', 1)[1]))
-        asked = [model.unit, *others] if model.unit.is_leader() else [model.unit]
-        # A unit's own one, too, when it is alone: what it asked for while it was not is to be taken back.
-        requests = {unit.name: relation.data[unit].get('restart', '') for unit in asked}
         return cls(
-            1 + len(others),
+            asked,
             int(shards) if shards.isdigit() else None,
             versions.parse(told.get('version', '')),
-            told.get('turn', ''),
-            {unit: reason for unit, reason in requests.items() if reason},
             databags.load_json(told, 'declared') or {},
         )
 

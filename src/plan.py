@@ -17,7 +17,6 @@ import budget
 import declared
 import layer
 import settings
-import turns
 from conditions import CONDITIONS
 from facts import Facts
 from roles import FRONTEND, ROLES
@@ -77,11 +76,9 @@ def make(facts: Facts) -> Plan:
             files = settings.files(facts, pair)
             wanted = layer.make(facts, files, settings.causes(facts, pair))
             why = layer.why(facts.image.running, wanted)
-    request, turn = _turns(facts, unmet, why)
-    waits_for = turn if why and facts.peers.units > 1 and turn != facts.here.unit else ''
-    if why and facts.peers.units > 1 and not turn:
-        waits_for = 'the leader'
-    if waits_for:
+    # A server that should run and does not, as one that crashes, keeps the turn: what broke it would break the others.
+    turn = facts.peers.asked.go_on(', '.join(why), settled=facts.health.serving or unmet is not None)
+    if turn.waits_for:
         wanted, files = {}, tuple(file for file in files if not file.restarts)
     if not wanted and facts.peers.units > 1 and facts.image.reachable and facts.image.running is None:
         wanted = layer.unready()
@@ -91,15 +88,15 @@ def make(facts: Facts) -> Plan:
         files=files,
         layer=wanted,
         why=why,
-        waits_for=waits_for,
+        waits_for=turn.waits_for,
         databags=_databags(facts),
         unit_databags={'ingress': ingress.unit(facts.here.hostname, facts.here.address)},
         credentials=admin.credentials(*pair) if pair and not facts.member else {},
-        peers=_peers(facts, unmet, turn),
-        request=request,
+        peers=_peers(facts, unmet, turn.granted),
+        request=turn.request,
         ports=_ports(facts),
         version=facts.image.version_text,
-        remark=_remark(facts, why, waits_for),
+        remark=_remark(facts, why, turn.waits_for),
     )
 
 
@@ -109,23 +106,6 @@ def _remark(facts: Facts, why: tuple[str, ...], waits_for: str) -> str:
     if facts.member or len(facts.options.roles) < len(ROLES):
         return f'{facts.image.version_text}: {", ".join(role.name for role in facts.options.roles)}'
     return ''
-
-
-def _turns(facts: Facts, unmet: Condition[Facts] | None, why: tuple[str, ...]) -> tuple[str, str]:
-    """What this unit asks for, and whose turn it is."""
-    mine, requests = facts.here.unit, dict(facts.peers.requests)
-    request = requests.pop(mine, '')
-    if why:
-        request = ', '.join(why)
-    elif facts.health.serving or unmet:
-        # It has come to serve with what it waited for, or may not run, and lets the others go on. A server that should
-        # run and does not, as one that crashes, keeps the turn: what broke it would break the others.
-        request = ''
-    if facts.peers.units == 1:
-        request = ''
-    if request:
-        requests[mine] = request
-    return request, turns.grant(requests, facts.peers.turn) if facts.here.leader else facts.peers.turn
 
 
 def _peers(facts: Facts, unmet: Condition[Facts] | None, turn: str) -> dict[str, str]:

@@ -1,9 +1,16 @@
-"""The worker charm on a real server: secrets that come and change, drains with a long activity, code that blocks."""
+"""The worker charm on a real server: secrets that come and change, drains, code that blocks, units that come and go."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import pathlib
+import re
+import threading
 import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
 
 import jubilant
 import pytest
@@ -107,3 +114,83 @@ def test_given_a_worker_that_is_killed_then_it_is_started_anew_and_the_status_co
 
     assert 'its process was killed' in suite.unit_status(juju.status(), APP)
     assert _tell(address, 'TWC_QUEUE') == APP
+
+
+_POLLERS = re.compile(r'^temporal_num_pollers\{.*\} (\d+)', re.MULTILINE)
+
+
+def _pollers(address: str) -> int:
+    """How many requests for tasks a unit has open, as it tells Prometheus; none where nobody answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f'http://{address}:9000/metrics', timeout=2) as response:
+            return sum(map(int, _POLLERS.findall(response.read().decode())))
+    except (OSError, urllib.error.URLError):
+        return 0
+
+
+@dataclasses.dataclass
+class _Watched:
+    """What was seen of the units' pollers.
+
+    Attributes:
+        samples: how often was looked.
+        nobody: how often no unit had any.
+        away: the units that had none once.
+    """
+
+    samples: int = 0
+    nobody: int = 0
+    away: set[str] = dataclasses.field(default_factory=set)
+
+
+@contextlib.contextmanager
+def _watched(addresses: dict[str, str]) -> Iterator[_Watched]:
+    """Look at the pollers of units all the time."""
+    seen, over = _Watched(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            now = {unit: _pollers(address) for unit, address in addresses.items()}
+            seen.samples += 1
+            seen.nobody += not any(now.values())
+            seen.away |= {unit for unit, count in now.items() if not count}
+
+    thread = threading.Thread(target=look, name='pollers')
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def _scale(juju: jubilant.Juju, units: int) -> None:
+    juju.cli('scale-application', APP, str(units))
+    juju.wait(lambda status: len(status.apps[APP].units) == units, timeout=180, successes=1)
+
+
+def test_given_two_units_when_an_option_and_a_secret_restart_them_then_there_are_pollers_at_every_moment(juju, address):
+    _scale(juju, 2)
+    suite.wait_active(juju, APP, steady=5)
+    units = {
+        pod: suite.kubectl(juju, 'get', 'pod', pod, '--output=jsonpath={.status.podIP}')
+        for pod in (f'{APP}-0', f'{APP}-1')
+    }
+    assert all(_pollers(where) for where in units.values())
+    uri = juju.add_secret('ridge', {'ridge': 'first'})
+    juju.grant_secret('ridge', APP)
+
+    for change in (
+        lambda: juju.config(APP, {'environment-secrets': str(uri)}),
+        lambda: juju.update_secret('ridge', {'ridge': 'second'}),
+    ):
+        with _watched(units) as seen:
+            change()
+            suite.wait_until(lambda seen=seen: seen.away == set(units), 'both units have restarted', timeout=240)
+            suite.wait_active(juju, APP, steady=5)
+        assert not seen.nobody, seen
+        assert all(_pollers(where) for where in units.values())
+    assert {_tell(address, 'RIDGE') for _ in range(4)} == {'second'}
+    _scale(juju, 1)
+    suite.wait_active(juju, APP)

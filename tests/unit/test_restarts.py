@@ -9,10 +9,10 @@ import pytest
 import world
 import yaml
 from ops import pebble, testing
+from temporal_charms import turns
 
 import conditions
 import facts
-import turns
 from probe import Health
 
 DYNAMIC = '/etc/temporal/dynamic-config.yaml'

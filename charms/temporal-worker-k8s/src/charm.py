@@ -34,10 +34,8 @@ class TemporalWorkerCharm(ops.CharmBase):
         self.workload = Workload(self._container)
         self._secrets = SecretCache(self._container, '/etc/temporal-charm/secrets.json')
         self._anew = False
-        container, server, info = (
-            self.on[facts.CONTAINER],
-            self.on['temporal-host-info'],
-            self.on['temporal-worker-info'],
+        container, server, info, peer = (
+            self.on[name] for name in (facts.CONTAINER, 'temporal-host-info', 'temporal-worker-info', 'peer')
         )
         for event in (
             self.on.config_changed,
@@ -50,6 +48,9 @@ class TemporalWorkerCharm(ops.CharmBase):
             server.relation_changed,
             server.relation_broken,
             info.relation_created,
+            peer.relation_changed,
+            # A unit that is gone wants no turn any more.
+            peer.relation_departed,
             *(
                 event
                 for name in (*ENDPOINTS, EXTERNAL)
@@ -71,7 +72,10 @@ class TemporalWorkerCharm(ops.CharmBase):
 
     @functools.cached_property
     def _facts(self) -> facts.Facts:
-        return facts.Facts.load(self, self._secrets, anew=self._anew)
+        found = facts.Facts.load(self, self._secrets, anew=self._anew)
+        if found.asked.units == 1 or not found.code.running:
+            return found
+        return dataclasses.replace(found, health=self.workload.health())
 
     @functools.cached_property
     def _plan(self) -> plan.Plan:
@@ -110,8 +114,9 @@ class TemporalWorkerCharm(ops.CharmBase):
         prepares = bool(self._plan.prepare)
         if prepares:
             self._prepare()
+        self._take_turns()
         self.workload.apply(self._plan)
-        if prepares and self._plan.layer:
+        if self._plan.layer and not self._plan.attended and (prepares or self._plan.replaces):
             self.workload.forget_code(self._facts.workflows.key)
         if self._facts.code.reachable:
             integration_report.Ledger(self._container).note(self._facts.integrations.found)
@@ -124,6 +129,16 @@ class TemporalWorkerCharm(ops.CharmBase):
                 for relation in self.model.relations[name]:
                     if relation.active:
                         databags.publish(relation.data[self.app], content)
+
+    def _take_turns(self) -> None:
+        """Ask for this unit's turn to restart; grant them if this unit leads the application."""
+        relation, turn = self.model.get_relation('peer'), self._plan.turn
+        if relation is None:
+            return
+        if turn.request != self._facts.asked.requests.get(self.unit.name, ''):
+            databags.write(relation.data[self.unit], {'restart': turn.request})
+        if self._facts.leader:
+            databags.publish(relation.data[self.app], {'turn': turn.granted})
 
     def _prepare(self) -> None:
         """Install the code and look into it, then decide once more with what came of it."""
@@ -140,10 +155,11 @@ class TemporalWorkerCharm(ops.CharmBase):
         if self._plan.unmet:
             event.add_status(self._plan.unmet.status(self._facts))
             return
-        told = standing.wanted(self._facts)
-        health = standing.compare(self.workload.health(), told, kept=self._facts.code.keeps and told.leader)
+        health, told = self.workload.health(), self._plan.standing
+        if told:
+            health = standing.compare(health, told, kept=self._facts.code.keeps and told.leader)
         failed = first_unmet(conditions.OUTCOMES, health)
-        event.add_status(failed.status(health) if failed else conditions.active(health))
+        event.add_status(failed.status(health) if failed else conditions.active(health, self._plan.turn))
 
 
 if __name__ == '__main__':  # pragma: no cover

@@ -12,6 +12,7 @@ import json
 import ops
 from temporal_charms import host_info
 from temporal_charms.conditions import Condition
+from temporal_charms.turns import Turn
 
 import own_image
 import standing
@@ -185,9 +186,11 @@ OUTCOMES: tuple[Condition[Health], ...] = (
 """What can only be told once the hook has done its work."""
 
 
-def active(health: Health) -> ops.ActiveStatus:
+def active(health: Health, turn: Turn) -> ops.ActiveStatus:
     """The status of a worker that polls; tells what will end that, or how often it had to be started anew."""
     if health.warning:
         return ops.ActiveStatus(health.warning)
+    if turn.waits_for:
+        return ops.ActiveStatus(f'restarts after {turn.waits_for} ({turn.request})')
     times = 'once' if health.restarts == 1 else f'{health.restarts} times'
     return ops.ActiveStatus(f'restarted {times}, last {health.reason}' if health.restarts else '')

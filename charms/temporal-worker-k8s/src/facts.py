@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import ops
 from ops import pebble
-from temporal_charms import host_info
+from temporal_charms import host_info, turns
 from temporal_charms.admin import Frontend
 from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import read
@@ -142,6 +142,33 @@ def _told(text: str | None, load: Callable[[str], T]) -> T | None:
         return None
 
 
+@dataclasses.dataclass(frozen=True)
+class Health:
+    """What the worker answers now.
+
+    Attributes:
+        polling: whether the server sees its pollers.
+        problem: what it waits for, or what is wrong.
+        operator: whether a person has to do something about it.
+        restarts: how often it has noticed that it was stuck, and was started anew; since the container started.
+        reason: when and why the last time.
+        standing: the key of what the server has been brought to keep running; empty where it is not, or nothing is.
+        trouble: why not.
+        troubles_operator: whether a person has to do something about it.
+        warning: what will keep it from working unless somebody looks after it.
+    """
+
+    polling: bool
+    problem: str = ''
+    operator: bool = False
+    restarts: int = 0
+    reason: str = ''
+    standing: str = ''
+    trouble: str = ''
+    troubles_operator: bool = False
+    warning: str = ''
+
+
 def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
     """The model's `juju-http-proxy` and its like, by the names under which programs look for them."""
     names = ('HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY')
@@ -157,6 +184,8 @@ class Facts:
         leader: whether this unit speaks for it.
         env_file: what `variables` are read from.
         proxies: the model's, by the names of variables; their URLs may hold passwords.
+        asked: what the units have told each other about restarting.
+        health: what a worker that runs answers; asked only where there are several units.
     """
 
     app: str
@@ -174,6 +203,8 @@ class Facts:
     encryption: Encryption
     proxies: Mapping[str, str]
     code: Code
+    asked: turns.Asked
+    health: Health = dataclasses.field(default_factory=lambda: Health(False))
 
     @property
     def withheld(self) -> str:
@@ -221,31 +252,5 @@ class Facts:
             authentication=identity,
             encryption=Encryption.load(charm.model, config.access, identity.content, app, secrets, anew=anew),
             code=Code.load(charm.unit.get_container(CONTAINER)),
+            asked=turns.Asked.load(charm.model, charm.model.get_relation('peer')),
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class Health:
-    """What the worker answers now.
-
-    Attributes:
-        polling: whether the server sees its pollers.
-        problem: what it waits for, or what is wrong.
-        operator: whether a person has to do something about it.
-        restarts: how often it has noticed that it was stuck, and was started anew; since the container started.
-        reason: when and why the last time.
-        standing: the key of what the server has been brought to keep running; empty where it is not, or nothing is.
-        trouble: why not.
-        troubles_operator: whether a person has to do something about it.
-        warning: what will keep it from working unless somebody looks after it.
-    """
-
-    polling: bool
-    problem: str = ''
-    operator: bool = False
-    restarts: int = 0
-    reason: str = ''
-    standing: str = ''
-    trouble: str = ''
-    troubles_operator: bool = False
-    warning: str = ''

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ops import pebble
 from temporal_charms import host_info
 from temporal_charms.conditions import Condition, first_unmet, must_stop
+from temporal_charms.turns import Turn
 from temporal_charms.workload import USER_ID, File, environment
 
 import own_image
@@ -37,7 +38,9 @@ class Plan:
         files: the loader, its settings and the environment; empty while the code cannot even be prepared.
         at_once: what reaches a running worker even while it may not be (re)started.
         prepare: the key under which the code has still to be prepared; empty if it is.
-        layer: the Pebble layer; empty while the worker may not be (re)started.
+        layer: the Pebble layer; empty while the worker may not be (re)started, or waits for its turn to be.
+        replaces: whether a worker that runs gets other code by it.
+        turn: what this unit asks of the others, and waits for.
         attended: whether the worker is the image's own.
         databag: what the application says on `temporal-worker-info`.
         request: what it asks of the server on `temporal-host-info`.
@@ -53,6 +56,8 @@ class Plan:
     at_once: tuple[File, ...]
     prepare: str
     layer: pebble.LayerDict
+    replaces: bool
+    turn: Turn
     attended: bool
     databag: dict[str, str]
     request: dict[str, str]
@@ -70,24 +75,39 @@ def make(facts: Facts) -> Plan:
     held = first_unmet((each for each in CONDITIONS if each not in spared), facts)
     ready_for_code = first_unmet((each for each in BEFORE_CODE if each not in spared), facts) is None
     files = _files(facts) if ready_for_code else ()
-    layer = _own_layer if facts.command.words else _layer
+    layer: pebble.LayerDict = {}
+    if files and held is None:
+        layer = (_own_layer if facts.command.words else _layer)(facts, files)
+    # One that is to work and does not keeps the turn: what broke it would break the others.
+    turn = facts.asked.go_on(_why(facts, layer), settled=facts.health.polling or held is not None)
+    waits = bool(turn.waits_for)
     return Plan(
         unmet=unmet,
         stop=must_stop(CONDITIONS, facts),
         files=files,
         at_once=_at_once(facts),
         prepare=preparation_key(facts) if files and is_to_be_prepared(facts) else '',
-        layer=layer(facts, files) if files and held is None else {},
+        layer={} if waits else layer,
+        replaces=bool(layer) and not waits and _replaces(facts),
+        turn=turn,
         attended=bool(facts.command.words),
         databag=_databag(facts),
         request=host_info.Request(facts.config.namespace).dump(),
         requests=facts.integrations.requests,
         # Whoever no longer leads must know it, even where its options are wrong.
-        standing=standing.wanted(facts) if unmet is None or not facts.leader else None,
+        standing=standing.wanted(facts) if (unmet is None and not waits) or not facts.leader else None,
         wakes=bool(facts.withheld)
         or any(x.comes for x in (facts.secrets, facts.integrations, facts.authentication, facts.encryption)),
         retry=0 if facts.command.words else facts.code.prepared.pause,
     )
+
+
+def _why(facts: Facts, layer: pebble.LayerDict) -> str:
+    """Why a worker that polls is to be restarted; any other one has nothing to lose, and need not wait for its turn."""
+    running = facts.code.running
+    if not layer or running is None or not facts.health.polling or running == pebble.Layer(layer).services[SERVICE]:
+        return ''
+    return 'code' if _replaces(facts) else 'configuration'
 
 
 def _at_once(facts: Facts) -> tuple[File, ...]:

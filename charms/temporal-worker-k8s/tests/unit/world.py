@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import pathlib
 import tarfile
@@ -136,3 +137,22 @@ def state(disk: pathlib.Path, archive: pathlib.Path, **changes: Any) -> testing.
         'resources': resources(archive),
     }
     return testing.State(**(values | changes))
+
+
+def among_peers(state: testing.State, *, turn: str = '', mine: str = '', others: dict[int, str]) -> testing.State:
+    """The same world, with other units.
+
+    Args:
+        state: the world.
+        turn: the unit that may restart.
+        mine: why this unit wants to restart; empty if it does not.
+        others: numbers of the other units, likewise.
+    """
+    peer = testing.PeerRelation(
+        'peer',
+        local_app_data={'turn': turn} if turn else {},
+        local_unit_data={'restart': mine} if mine else {},
+        peers_data={number: {'restart': reason} if reason else {} for number, reason in others.items()},
+    )
+    relations = [relation for relation in state.relations if relation.endpoint != 'peer']
+    return dataclasses.replace(state, relations=[*relations, peer])
