@@ -194,3 +194,14 @@ def test_given_two_units_when_an_option_and_a_secret_restart_them_then_there_are
     assert {_tell(address, 'RIDGE') for _ in range(4)} == {'second'}
     _scale(juju, 1)
     suite.wait_active(juju, APP)
+
+
+def test_given_no_unit_when_workflows_are_started_then_they_end_when_there_is_one_again(juju, address):
+    _scale(juju, 0)
+    prefix = f'waiting-{time.time():.0f}'
+    temporal.start_many(address, 'Tell', 'TWC_QUEUE', prefix=prefix, queue=APP, count=3)
+
+    _scale(juju, 1)
+
+    assert temporal.results(address, prefix=prefix, count=3, timeout=300) == [APP] * 3
+    suite.wait_active(juju, APP)
