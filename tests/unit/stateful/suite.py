@@ -6,7 +6,7 @@ import json
 import pickle
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from stateful import outside
@@ -218,6 +218,12 @@ class Suite(World):
             else:
                 self.deliver(*self.random.choice(hooks))
         raise AssertionError(f'after {most} hooks there is still something to do: {[str(hook) for _, hook in hooks]}')
+
+    def tell_of_time(self, units: Iterable[Unit]) -> None:
+        """Let Juju's clock come to units, and what follows; nothing else tells one that it leads no longer."""
+        for unit in units:
+            self.run(unit, Hook('update-status'))
+        self.settle()
 
     def _others_move(self) -> None:
         """Let everybody but the charms do what they are to do."""

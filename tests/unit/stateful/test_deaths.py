@@ -163,7 +163,7 @@ def test_given_a_death_with_the_pod_or_the_leadership_when_settled_then_all_is_d
             continue
         undisturbed.deliver(unit, moment.hook)
         _lose(undisturbed, unit, loses, others)
-        undisturbed.settle()
+        _settle(undisturbed)
         wanted = undisturbed.picture()
         for number in _crossings(moment):
             suite, unit = moment.again()
@@ -171,7 +171,7 @@ def test_given_a_death_with_the_pod_or_the_leadership_when_settled_then_all_is_d
 
             suite.deliver(unit, moment.hook, die_at=number)
             _lose(suite, unit, loses, others)
-            suite.settle()
+            _settle(suite)
 
             difference = straight.compare(wanted, suite.picture())
             assert not difference, f'{_told(moment, number)}, and its {loses} was lost:\n{difference}'
@@ -182,3 +182,9 @@ def _lose(suite: Suite, unit: Unit, what: str, others: list[int]) -> None:
         suite.lead(unit.app, others[0])
     elif unit.number in suite.applications[unit.app].units:
         suite.replace_pod(unit)
+
+
+def _settle(suite: Suite) -> None:
+    """Until a leader that is none any more knows it: one whose hook has ended well gets no other by that."""
+    suite.settle()
+    suite.tell_of_time([unit for unit in suite.units() if unit.deposed])

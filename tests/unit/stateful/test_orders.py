@@ -38,7 +38,7 @@ import pytest
 from hypothesis import strategies
 
 from stateful import happenings, invariants, straight
-from stateful.model import Hook, Unit
+from stateful.model import Hook
 from stateful.suite import ADMIN, MEMBER, SERVER, Suite
 
 _ORDERS = {'quick': 100, 'ci': 2000, 'soak': 10000}
@@ -95,13 +95,13 @@ def follow(start: int, steps: list[tuple[str, int]], seed: int) -> Suite:
             happenings.HAPPENINGS.get(name, happenings.deliver)(suite, number)
         journal.append('-- let it settle')
         suite.settle()
-        _tell_of_time(suite, [unit for unit in suite.units() if unit.deposed])
+        suite.tell_of_time([unit for unit in suite.units() if unit.deposed])
         if not suite.postgresql.locked:
             # Who works on a schema tells nobody how far it is.
             _once_more(suite, seed, quietly=False)
         journal.append('-- mend')
         happenings.mend(suite)
-        _tell_of_time(suite, suite.units())
+        suite.tell_of_time(suite.units())
         difference = straight.difference(suite)
         assert not difference, f'another fixed point:\n{difference}'
         # The admin charm learns the number of shards from the database whenever it next looks there.
@@ -112,13 +112,6 @@ def follow(start: int, steps: list[tuple[str, int]], seed: int) -> Suite:
         error.add_note('\n'.join(journal))
         raise
     return suite
-
-
-def _tell_of_time(suite: Suite, units: list[Unit]) -> None:
-    """Juju tells no unit that it leads no longer; its clock does, in the end."""
-    for unit in units:
-        suite.run(unit, Hook('update-status'))
-    suite.settle()
 
 
 def _once_more(suite: Suite, number: int, *, quietly: bool) -> None:
