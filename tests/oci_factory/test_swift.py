@@ -60,13 +60,9 @@ def test_without_a_name_the_container_is_the_factorys(
 @pytest.mark.parametrize(
     ('variable', 'value', 'said'),
     [
-        ('OS_PASSWORD', 'WrongPassword', 'Keystone refuses the user: check OS_USERNAME'),
-        ('OS_USER_DOMAIN_NAME', 'Other', 'Keystone refuses the user: check OS_USERNAME'),
-        ('OS_PROJECT_DOMAIN_NAME', 'Other', 'Keystone refuses the user: check OS_USERNAME'),
         ('OS_PASSWORD', '', 'OS_PASSWORD is not set, but OS_AUTH_URL is'),
         ('OS_AUTH_URL', 'keystone.example', 'OS_AUTH_URL is no http(s) URL'),
         ('OS_AUTH_URL', 'https://me:WrongPassword@keystone.example', 'OS_AUTH_URL is no http(s) URL'),
-        ('OS_AUTH_URL', '', '401; check OCI_FACTORY_BUILDS'),
     ],
 )
 def test_what_waits_for_somebody(
@@ -77,6 +73,13 @@ def test_what_waits_for_somebody(
     assert not given_up(error, options.READ) and given_up(error, options.SCAN_READ) and said in error.message
     for secret in ('WrongPassword', stores.PASSWORD):
         assert secret not in everything(error)
+
+
+@pytest.mark.parametrize('status', [400, 403, 404, 412])
+def test_a_container_that_is_refused(private: Server, status: int) -> None:
+    fail(private, status, match='/private?')
+    error = failure(activities.read_build_metadata, 'valkey', REVISIONS)
+    assert error.non_retryable and f'/private: {status}; check OCI_FACTORY_BUILDS' in error.message
 
 
 @pytest.mark.parametrize('match', ['/private?', 'build_metadata.json'])

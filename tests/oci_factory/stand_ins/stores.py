@@ -11,7 +11,7 @@ from stand_ins.wire import Answer, Request, refuse
 
 OBJECTS_PER_PAGE = 20
 TAGS_PER_PAGE = 10
-"""Both far smaller than anybody asks for, so that everything comes in pages."""
+"""Both far smaller than those of the services, so that everything comes in pages."""
 
 
 def builds(world: generator.World, request: Request, name: str) -> Answer:
@@ -25,7 +25,9 @@ def builds(world: generator.World, request: Request, name: str) -> Answer:
     if name:
         return Answer(200, world.objects[name]) if name in world.objects else Answer(404, 'Not Found')
     prefix, marker = request.query.get('prefix', ''), request.query.get('marker', '')
-    size = min(int(request.query.get('limit', 10000)), OBJECTS_PER_PAGE)
+    size = int(request.query.get('limit', OBJECTS_PER_PAGE))
+    if size > OBJECTS_PER_PAGE:
+        return Answer(412, f'Maximum limit is {OBJECTS_PER_PAGE}')
     names = [key for key in world.objects if key.startswith(prefix) and key > marker][:size]
     if request.query.get('format') == 'json':
         return Answer(200, [{'name': key, 'bytes': len(world.objects[key])} for key in names])

@@ -23,9 +23,9 @@ TIMEOUT = 30
 """Seconds for each answer; shorter than the activities' heartbeat timeout."""
 
 _OBJECT = 'build_metadata.json'
-_PAGE = 1000
 _ADVICE: dict[int, str] = dict.fromkeys(
-    (401, 403, 404), 'check OCI_FACTORY_BUILDS, and that the container is public or that OS_USERNAME may read it'
+    (400, 401, 403, 404, 412),
+    'check OCI_FACTORY_BUILDS, and that the container is public or that OS_USERNAME may read it',
 )
 _KEYSTONE_ADVICE: dict[int, str] = dict.fromkeys((400, 403, 404), 'check OS_AUTH_URL and the project')
 
@@ -60,12 +60,13 @@ class Container:
         self._connection[1].close()
 
     def names(self, image: str, alive: Callable[[], None]) -> Iterator[str]:
-        """See `sources.Builds`. Page by page: the last page is the empty one, whatever size the others have."""
+        """See `sources.Builds`. Page by page: the last page is the empty one, whatever size the others have.
+
+        No size is asked for: Swift refuses one above its own.
+        """
         marker = ''
         while True:
-            page = self._ask(
-                swiftclient.client.get_container, self._container, marker=marker, limit=_PAGE, prefix=f'{image}/'
-            )
+            page = self._ask(swiftclient.client.get_container, self._container, marker=marker, prefix=f'{image}/')
             alive()
             if not page:
                 return
