@@ -25,7 +25,7 @@ up down status env pack kafka images:
 images-previous:
 	@$(lab) images --previous
 
-# Kafka, RabbitMQ and S3 as charms, which only long tests relate to, and workflow code that uses them.
+# Kafka, RabbitMQ and S3 as charms, which only long tests relate to, workflow code that uses them, and OpenStack's Swift.
 neighbours:
 	@$(lab) pack --neighbours
 	@$(lab) images --neighbours

@@ -30,7 +30,7 @@ def main() -> None:
     down = subcommands.add_parser('down', help='end everything and leave the machine as it was; models are kept')
     down.add_argument('--purge', action='store_true', help='forget the models, too')
     choices['images'].add_argument('--previous', action='store_true', help="the previous Temporal's, too, for upgrades")
-    choices['images'].add_argument('--neighbours', action='store_true', help='Kafka, RabbitMQ and MinIO, too')
+    choices['images'].add_argument('--neighbours', action='store_true', help='Kafka, RabbitMQ, MinIO and Swift, too')
     choices['pack'].add_argument(
         '--neighbours', action='store_true', help='kafka-k8s, rabbitmq-k8s, s3-integrator, too'
     )

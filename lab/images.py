@@ -96,8 +96,9 @@ NEIGHBOURS = (
     Image('kafka', '4.3.1', 'images/kafka', ('kafka',), resource='kafka-image'),
     Image('rabbitmq', '3.10', 'images/rabbitmq', resource='rabbitmq-image'),
     Image('minio', '2026-02-12', 'images/minio', ('minio',), resource='minio-image'),
+    Image('oci-factory-swift', '2.30', 'tests/oci_factory/object_store', resource='oci-factory-swift'),
 )
-"""What only the neighbours run that are packed if asked."""
+"""What stands beside the suite in long tests only, which is built if asked."""
 
 JUJU_VERSION = '4.1-beta2'
 PAUSE = Image('pause', '1', 'lab/images/pause', ('pause',))

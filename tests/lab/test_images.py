@@ -102,6 +102,12 @@ def test_given_an_image_of_temporals_then_its_user_is_the_official_ones(name):
         pytest.param('kafka', "java -cp '/opt/kafka/libs/*' kafka.Kafka --version", '4.3.1 ', marks=pytest.mark.soak),
         pytest.param('rabbitmq', '/usr/lib/rabbitmq/bin/rabbitmqctl version', '3.10.', marks=pytest.mark.soak),
         pytest.param('minio', 'minio --version', 'minio version ', marks=pytest.mark.soak),
+        pytest.param(
+            'oci-factory-swift', 'dpkg -s swift-proxy | grep Version', 'Version: 2.30.', marks=pytest.mark.soak
+        ),
+        pytest.param(
+            'oci-factory-swift', 'dpkg -s keystone | grep Version', 'Version: 2:22.0.', marks=pytest.mark.soak
+        ),
     ],
     indirect=['name'],
 )
