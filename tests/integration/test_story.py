@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 import json
 import os
@@ -13,6 +12,7 @@ import sys
 
 import jubilant
 import pytest
+import rebuilt
 import suite
 import temporal
 import yaml
@@ -56,29 +56,6 @@ def address(juju: jubilant.Juju, deployed: None) -> str:
     return f'{juju.status().apps[suite.SERVER].address}:7233'
 
 
-def _expected(now: datetime.datetime) -> dict[str, dict]:
-    """Image to trigger, by the second computation; in a process of its own, since its modules are not ours."""
-    script = (
-        'import datetime, json, sys; import expected, generator\n'
-        'world, now = generator.make(1), datetime.datetime.fromisoformat(sys.argv[1])\n'
-        'found = {image: expected.rebuild(world, image, "24.04", now)[0] for image in world.releases}\n'
-        'print(json.dumps({image: content for image, content in found.items() if content["upload"]}))'
-    )
-    environment = {**os.environ, 'PYTHONPATH': str(suite.ROOT / 'tests' / 'oci_factory')}
-    command = [sys.executable, '-c', script, now.isoformat()]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
-
-
-def _triggers(recorded: list[dict]) -> dict[str, dict]:
-    """Image to trigger, as GitHub got them; each image once."""
-    found: dict[str, dict] = {}
-    for dispatch in recorded:
-        inputs = dispatch['inputs']
-        assert inputs['oci-image-name'] not in found, f'{inputs["oci-image-name"]} was dispatched twice'
-        found[inputs['oci-image-name']] = yaml.safe_load(base64.b64decode(inputs['b64-image-trigger']))
-    return found
-
-
 def test_given_the_suite_when_deployed_then_no_hook_ran_but_what_juju_emits_and_one_notice(juju, deployed):
     log = juju.cli('debug-log', '--replay', '--no-tail', '--include', f'{suite.SERVER}/0')
     ran = re.findall(r' ran "([a-z-]+)" hook', log)
@@ -101,8 +78,8 @@ def test_given_a_client_outside_when_it_starts_a_rebuild_through_the_ingress_the
     assert result.returncode == 0, result.stderr
 
     report = {image['image']: image for image in json.loads(result.stdout)['images']}
-    expected = _expected(now)
-    assert _triggers(stand_ins.recorded()) == expected
+    expected = rebuilt.expected(now)
+    assert rebuilt.triggers(stand_ins.recorded()) == expected
     assert {name for name, image in report.items() if image['dispatched']} == set(expected)
     # What the real release files have alive on 24.04, whatever the generator makes up around them.
     assert {'go', 'jre', 'kafka', 'postgres', 'python', 'rabbitmq', 'ruby', 'valkey'} <= set(expected)
@@ -121,7 +98,7 @@ def test_given_a_github_in_trouble_when_rebuilt_then_every_image_is_dispatched_o
 
     temporal.run(address, 'RebuildForRelease', ['24.04'], workflow_id='rebuild-trouble', queue=QUEUE)
 
-    assert _triggers(stand_ins.recorded()) == _expected(now)
+    assert rebuilt.triggers(stand_ins.recorded()) == rebuilt.expected(now)
 
 
 def test_given_a_dry_run_then_github_gets_nothing_and_the_triggers_are_told(address, stand_ins):
