@@ -327,17 +327,22 @@ class StandIns:
         address = kubectl(juju, 'get', 'pod', 'oci-factory-stand-ins', '--output=jsonpath={.status.podIP}')
         self._url = f'http://{address}:8080'
 
-    def env_file(self, folder: pathlib.Path) -> pathlib.Path:
-        """The worker's environment, with which it finds them."""
-        lines = [
-            f'OCI_FACTORY_RELEASES={self.base}/github',
-            f'OCI_FACTORY_BUILDS={self.base}/builds',
-            f'OCI_FACTORY_REGISTRY={self.base}/registry',
-            f'OCI_FACTORY_GITHUB={self.base}/github',
-            f'GITHUB_TOKEN={TOKEN}',
-        ]
+    def env_file(self, folder: pathlib.Path, instead: Mapping[str, str] | None = None) -> pathlib.Path:
+        """The worker's environment, with which it finds them.
+
+        Args:
+            folder: for the file.
+            instead: variables that it has besides, or in the place of those.
+        """
+        variables = {
+            'OCI_FACTORY_RELEASES': f'{self.base}/github',
+            'OCI_FACTORY_BUILDS': f'{self.base}/builds',
+            'OCI_FACTORY_REGISTRY': f'{self.base}/registry',
+            'OCI_FACTORY_GITHUB': f'{self.base}/github',
+            'GITHUB_TOKEN': TOKEN,
+        }
         path = folder / 'oci-factory.env'
-        path.write_text('\n'.join(lines))
+        path.write_text('\n'.join(f'{name}={value}' for name, value in {**variables, **(instead or {})}.items()))
         return path
 
     def recorded(self) -> list[dict[str, Any]]:
