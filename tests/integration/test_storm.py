@@ -12,6 +12,7 @@ import dataclasses
 import itertools
 import os
 import random
+import re
 import secrets
 import sys
 import time
@@ -344,4 +345,21 @@ def test_given_events_that_flow_when_kafkas_password_is_changed_then_the_worker_
     # What was under way was waited for.
     dispatching = [f'rebuild-{one.event}/{IMAGE}' for one in messages if one.dispatches]
     assert _attempts(scene, dispatching) == 1
+    _calm(scene.juju)
+
+
+def test_given_a_broker_that_stays_away_then_the_status_says_what_is_waited_for_until_it_is_back(scene):
+    said = re.compile(r'waiting for consumer consume-events/\S+, which waits since \S+Z: Kafka does not deliver: .+')
+    scene.parts.broker.kill()
+    try:
+        scene.juju.wait(
+            lambda status: any(
+                unit.workload_status.current == 'waiting' and said.fullmatch(unit.workload_status.message)
+                for unit in status.apps[suite.WORKER].units.values()
+            ),
+            timeout=240,
+        )
+    finally:
+        scene.parts.broker.start()
+
     _calm(scene.juju)

@@ -14,6 +14,7 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from loader import waits
 from loader.owned import MEMO, TIMEOUT, Trouble, marked, owner, refused
 from loader.standing import CONSUMES, Consumer, Standing
 
@@ -59,39 +60,44 @@ class Keeper:
         running = there is not None and there.status == WorkflowExecutionStatus.RUNNING
         since = time.monotonic() - self._started.get(one.id, -_ANEW)
         if there and running:
-            if await owner(there) != wanted.owner:
-                if there.workflow_type == CONSUMES and there.task_queue in wanted.queues:
-                    # It does what is wanted, and is not ours to end.
-                    return
-                raise Trouble(
-                    f'consume: workflow {one.id} was started by somebody else, as {there.workflow_type} on queue '
-                    f'{there.task_queue}: end it, or take it out of consume',
-                    operator=True,
-                )
-            if there.task_queue not in wanted.queues:
-                # Nobody polls for it any more, so that it would never hear of being cancelled.
-                await self._start(one, wanted, WorkflowIDConflictPolicy.TERMINATE_EXISTING)
-            elif _stuck(there):
-                raise Trouble(
-                    f'consume: workflow {one.id} cannot go on, its code has failed '
-                    f'{there.raw_description.pending_workflow_task.attempt} times: the log of the worker says why',
-                    operator=True,
-                )
-            elif there.raw_description.workflow_extended_info.cancel_requested:
-                raise Trouble(f'workflow {one.id} to end, since it was cancelled')
-            elif since >= _ANEW:
-                self._ended.pop(one.id, None)
-        else:
+            await self._see(there, one, wanted, lasts=since >= _ANEW)
+        elif there and since < _ANEW and there.status != WorkflowExecutionStatus.CANCELED:
             # One that was cancelled has not failed.
-            if there and since < _ANEW and there.status != WorkflowExecutionStatus.CANCELED:
-                self._ended[one.id] = await self._reason(there)
-            else:
-                await self._start(one, wanted, WorkflowIDConflictPolicy.USE_EXISTING)
+            self._ended[one.id] = await self._reason(there)
+        else:
+            await self._start(one, wanted, WorkflowIDConflictPolicy.USE_EXISTING)
         if one.id in self._ended:
             raise Trouble(
                 f'consume: workflow {one.id} has ended ({self._ended[one.id]}): it is started anew every minute',
                 operator=True,
             )
+
+    async def _see(self, there: WorkflowExecutionDescription, one: Consumer, wanted: Standing, *, lasts: bool) -> None:
+        """Look at one that runs: whose it is, whether it can go on, and what it waits for."""
+        if await owner(there) != wanted.owner:
+            if there.workflow_type == CONSUMES and there.task_queue in wanted.queues:
+                # It does what is wanted, and is not ours to end.
+                return
+            raise Trouble(
+                f'consume: workflow {one.id} was started by somebody else, as {there.workflow_type} on queue '
+                f'{there.task_queue}: end it, or take it out of consume',
+                operator=True,
+            )
+        if there.task_queue not in wanted.queues:
+            # Nobody polls for it any more, so that it would never hear of being cancelled.
+            await self._start(one, wanted, WorkflowIDConflictPolicy.TERMINATE_EXISTING)
+        elif _stuck(there):
+            raise Trouble(
+                f'consume: workflow {one.id} cannot go on, its code has failed '
+                f'{there.raw_description.pending_workflow_task.attempt} times: the log of the worker says why',
+                operator=True,
+            )
+        elif there.raw_description.workflow_extended_info.cancel_requested:
+            raise Trouble(f'workflow {one.id} to end, since it was cancelled')
+        elif lasts:
+            self._ended.pop(one.id, None)
+            if waiting := await waits.said(there, self._client.data_converter):
+                raise Trouble(f'consumer {one.id}, {waiting}')
 
     async def _start(self, one: Consumer, wanted: Standing, conflict: WorkflowIDConflictPolicy) -> None:
         await self._client.start_workflow(
