@@ -12,9 +12,11 @@ import json
 import pathlib
 import sys
 import time
+from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'oci_factory'))
 import generator
+from stand_ins import notified
 from stand_ins.server import Server, StandIns
 from stand_ins.wire import Answer, Request
 
@@ -84,6 +86,23 @@ class Factory:
             'OCI_FACTORY_GITHUB': f'{url}/github',
             'GITHUB_TOKEN': TOKEN,
         }
+
+    def mattermost(self) -> dict[str, str]:
+        """With which a worker tells people."""
+        return {
+            'MATTERMOST_SERVER': f'{self._server.url}/mattermost',
+            'MATTERMOST_TOKEN': notified.TOKEN,
+            'MATTERMOST_CHANNEL_ID': notified.CHANNEL,
+        }
+
+    def posts(self) -> list[dict[str, Any]]:
+        """What stands in the channel."""
+        return self._stand_ins.notified.recorded()['posts']
+
+    def fail(self, *faults: dict[str, Any]) -> None:
+        """Let requests fail, as stand_ins/faults.py describes it; without any fault, no more."""
+        self._stand_ins.faults.clear()
+        self._stand_ins.faults.add(list(faults))
 
     def dispatched(self) -> collections.Counter[str]:
         """How often GitHub was asked for a run, by external reference."""

@@ -47,6 +47,7 @@ STORM = (('storm-a', 'one'), ('storm-b', 'one'), ('storm-b', 'two'), ('storm-c',
 """Topics and the groups that read them; one topic is read by both, and its events are still to be acted upon once."""
 
 CALM = (('calm', 'three'),)
+TOLD = (('told', 'four'),)
 ROUNDS = 2
 EVENTS, TWICE, BAD = 1000, 50, 15
 DISPATCHING = 4
@@ -70,6 +71,7 @@ class Scene:
         bus: the same as a producer sees them.
         factory: what a rebuild asks.
         secret: URI of the worker's login to Kafka.
+        environment: what else its env-file says.
     """
 
     juju: jubilant.Juju
@@ -78,6 +80,7 @@ class Scene:
     bus: Bus
     factory: Factory
     secret: str
+    environment: Mapping[str, str]
 
 
 def _login(name: str, password: str) -> dict[str, str]:
@@ -101,15 +104,16 @@ def scene(juju: jubilant.Juju, tmp_path_factory: pytest.TempPathFactory) -> Iter
         for name in ('USERNAME', 'PASSWORD'):
             told[f'ROCKS_EVENTBUS_KARAPACE_{name}'] = told.pop(f'ROCKS_EVENTBUS_{name}')
         env = folder / 'worker.env'
-        env.write_text('\n'.join(dotenv({**told, **factory.environment()})))
+        told |= factory.environment()
+        env.write_text('\n'.join(dotenv(told)))
         suite.deploy_worker(juju, suite.WORKER, workflows=suite.DIST / 'oci-factory.tar', env=env, queue=QUEUE)
         juju.grant_secret(secret, suite.WORKER)
-        consume = ' '.join(f'{topic}@{group}' for topic, group in (*STORM, *CALM))
+        consume = ' '.join(f'{topic}@{group}' for topic, group in (*STORM, *CALM, *TOLD))
         juju.config(suite.WORKER, {'environment-secrets': str(secret), 'consume': consume})
         juju.integrate(f'{suite.WORKER}:temporal-host-info', f'{suite.SERVER}:temporal-host-info')
         suite.wait_active(juju)
         address = f'{juju.status().apps[suite.SERVER].address}:7233'
-        yield Scene(juju, address, parts, bus, factory, str(secret))
+        yield Scene(juju, address, parts, bus, factory, str(secret), told)
 
 
 def _ask(scene: Scene, act: Callable[[Client], Awaitable[T]], patience: float = 120) -> T:
@@ -345,6 +349,53 @@ def test_given_events_that_flow_when_kafkas_password_is_changed_then_the_worker_
     # What was under way was waited for.
     dispatching = [f'rebuild-{one.event}/{IMAGE}' for one in messages if one.dispatches]
     assert _attempts(scene, dispatching) == 1
+    _calm(scene.juju)
+
+
+def _colours(scene: Scene, status: str) -> list[str]:
+    """Of the posts that tell of a status."""
+    attachments = [attachment for post in scene.factory.posts() for attachment in post['props']['attachments']]
+    return [one['color'] for one in attachments if f'**Status:** {status}' in one['text']]
+
+
+def test_given_mattermost_when_github_refuses_the_token_then_people_are_told_of_that_and_of_the_end_once(
+    scene, tmp_path
+):
+    env = tmp_path / 'worker.env'
+    env.write_text('\n'.join(dotenv({**scene.environment, **scene.factory.mattermost()})))
+    scene.juju.cli('attach-resource', suite.WORKER, f'env-file={env}')
+    settings = 'cat /srv/temporal-worker/environment.json'
+    suite.wait_until(
+        lambda: 'MATTERMOST' in suite.pod_exec(scene.juju, POD, suite.CONTAINER[suite.WORKER], settings),
+        'the worker has the settings of Mattermost',
+    )
+    suite.wait_active(scene.juju)
+    # Mattermost fails less often than is tried; of one post it has only lost the answer.
+    scene.factory.fail(
+        {'status': 401, 'times': None, 'match': 'POST /github'},
+        {'status': 502, 'match': 'api/v4/posts', 'after_recording': True},
+        {'status': 503, 'match': 'api/v4/posts'},
+        {'status': 0, 'match': 'api/v4/posts'},
+    )
+    writer = Writer(scene.bus, sorted(dict(TOLD)))
+    messages = [writer.event(TOLD[0][0], f'told-{number}', dispatches=number == 1) for number in range(3)]
+    with Publisher(scene.bus, messages, _PACE) as publisher:
+        publisher.allow(len(messages))
+        suite.wait_until(lambda: len(publisher.published()) == len(messages), 'all is published')
+        suite.wait_until(lambda: bool(_colours(scene, 'Waiting')), 'people are told of what is refused', 240, pause=1)
+        scene.factory.fail()
+        suite.wait_until(
+            lambda: len(_colours(scene, 'Success')) == len(messages), 'people are told of all ends', 240, pause=1
+        )
+
+    posts = scene.factory.posts()
+    (waiting,) = [post for post in posts if post['root_id']]
+    (attachment,) = waiting['props']['attachments']
+    assert attachment['color'] == '#E8A000'
+    assert 'GITHUB_TOKEN' in attachment['text'], attachment
+    assert len(posts) == len(messages) + 1
+    assert set(_colours(scene, 'Success')) == {'#33CC33'}
+    assert scene.factory.dispatched()[f'rebuild-told-1/{IMAGE}'] == 1
     _calm(scene.juju)
 
 
