@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import socket
 import time
 
@@ -70,7 +71,7 @@ class Broker:
 
     def users(self) -> set[str]:
         """Who can log in."""
-        return {line.split('\t')[0] for line in self._control('list_users', '--no-table-headers').splitlines()}
+        return {one['user'] for one in json.loads(self._control('list_users', '--formatter', 'json'))}
 
     def let_in(self, user: str, password: str) -> None:
         """Make a user."""

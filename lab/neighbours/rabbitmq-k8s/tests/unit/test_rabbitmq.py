@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 
@@ -30,8 +31,9 @@ def ctx() -> testing.Context[RabbitmqCharm]:
     return testing.Context(RabbitmqCharm)
 
 
-def _state(*clients: testing.Relation, users: str = 'guest\t[administrator]\n', **changes) -> testing.State:
-    execs = {testing.Exec(['install']), testing.Exec(CONTROL), testing.Exec([*CONTROL, 'list_users'], stdout=users)}
+def _state(*clients: testing.Relation, users: tuple[str, ...] = ('guest',), **changes) -> testing.State:
+    listed = json.dumps([{'user': user, 'tags': []} for user in users])
+    execs = {testing.Exec(['install']), testing.Exec(CONTROL), testing.Exec([*CONTROL, 'list_users'], stdout=listed)}
     container = testing.Container('rabbitmq', can_connect=True, execs=execs)
     values = {'leader': True, 'containers': {container}, 'relations': clients, 'model': testing.Model('m')}
     return testing.State(**(values | changes))
@@ -72,7 +74,7 @@ def test_given_a_client_then_it_has_a_user_and_a_virtual_host_and_is_told_in_cle
 def test_given_a_client_that_has_been_told_then_nothing_is_done(ctx):
     client = _client({'hostname': 'h', 'password': 'hush'}, vhost='another')
 
-    out = ctx.run(ctx.on.relation_changed(client), _state(client, users='m-worker\t[]\n'))
+    out = ctx.run(ctx.on.relation_changed(client), _state(client, users=('m-worker',)))
 
     assert _done(ctx) == []
     assert out.get_relation(client.id).local_app_data == {'hostname': 'h', 'password': 'hush'}
@@ -91,7 +93,7 @@ def test_given_a_user_that_rabbitmq_has_lost_then_it_is_made_again_with_its_pass
 def test_given_two_clients_that_ask_for_one_user_then_they_share_it(ctx):
     one, two = _client({'hostname': 'h', 'password': 'hush'}), _client(vhost='two')
 
-    out = ctx.run(ctx.on.relation_changed(two), _state(one, two, users='m-worker\t[]\n'))
+    out = ctx.run(ctx.on.relation_changed(two), _state(one, two, users=('m-worker',)))
 
     assert _done(ctx) == [('add_vhost', 'two'), ('set_permissions', '--vhost', 'two', 'm-worker', '.*', '.*', '.*')]
     assert out.get_relation(two.id).local_app_data['password'] == 'hush'
@@ -100,7 +102,7 @@ def test_given_two_clients_that_ask_for_one_user_then_they_share_it(ctx):
 def test_given_a_client_when_it_goes_then_its_user_goes(ctx):
     client = _client({'hostname': 'h', 'password': 'hush'})
 
-    ctx.run(ctx.on.relation_broken(client), _state(client, users='m-worker\t[]\nother\t[]\n'))
+    ctx.run(ctx.on.relation_broken(client), _state(client, users=('m-worker', 'other')))
 
     assert sorted(_done(ctx)) == [('delete_user', 'm-worker'), ('delete_user', 'other')]
 
@@ -131,3 +133,9 @@ def test_given_another_unit_then_it_says_that_there_is_one_only():
     out = ctx.run(ctx.on.config_changed(), _state())
 
     assert out.unit_status.message == 'this miniature has one unit: juju scale-application rabbitmq-k8s 1'
+
+
+def test_given_nobody_who_can_log_in_then_that_is_no_mistake(ctx):
+    ctx.run(ctx.on.config_changed(), _state(users=()))
+
+    assert _done(ctx) == []
