@@ -15,7 +15,7 @@ import pytest
 import trustme
 from acting import fail, failure, given_up, run
 from decorated import ACTIVITIES, WORKFLOWS
-from oci_factory import activities, notifiers, options, web
+from oci_factory import activities, notifiers, options, telling, web
 from oci_factory.model import Notice, Notification, Report
 from served import WEB
 from simulation import Cancelled, Failed, Simulation
@@ -106,7 +106,7 @@ def test_an_end_without_a_beginning_is_told(mattermost: Server, monkeypatch: pyt
 
 
 def test_only_some_failures_are_told_one_by_one() -> None:
-    lines = notifiers.lines(Notice('24.04', 'Failed', failed={f'image-{number:02}': 'no' for number in range(25)}))
+    lines = telling.lines(Notice('24.04', 'Failed', failed={f'image-{number:02}': 'no' for number in range(25)}))
     assert lines[0] == 'image-00: no' and lines[-2:] == ['image-19: no', 'and 5 more']
 
 

@@ -36,7 +36,7 @@ def run(event: ops.ActionEvent, facts: Facts, container: ops.Container, python: 
         if not facts.code.prepared.key or facts.code.prepared.problem:
             raise _Failed('the worker does not run: juju status tells why')
         what = event.handle.kind.removesuffix('_schedule_action')
-        event.set_results(_ask(container, [python, '-m', 'loader.schedules', what, _name(event, facts)]))
+        event.set_results(_ask(container, [python, '-m', 'loader.one_schedule', what, _name(event, facts)]))
     except _Failed as failed:
         event.fail(str(failed))
 

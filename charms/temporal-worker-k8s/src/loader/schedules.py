@@ -1,18 +1,10 @@
-"""Keeps the Temporal Schedules that the option `schedules` describes, and pauses or triggers one of them.
-
-As a program: `python -m loader.schedules pause|resume|trigger|show ID`. Its last line is a JSON document: what `told`
-says, or `{"error": ...}`.
-"""
+"""Keeps the Temporal Schedules that the option `schedules` describes, and no other of its own."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import datetime
-import json
-import os
-import sys
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
@@ -20,8 +12,6 @@ from temporalio.client import (
     Client,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
-    ScheduleDescription,
-    ScheduleHandle,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
@@ -175,70 +165,3 @@ def _intervals(spec: ScheduleSpec) -> tuple[object, ...]:
     """When a schedule acts that has intervals; no offset is the same as one of nothing, and they know no time zone."""
     intervals = [(one.every, one.offset or datetime.timedelta(0)) for one in spec.intervals]
     return intervals, dataclasses.replace(spec, intervals=[], time_zone_name=None)
-
-
-def told(there: ScheduleDescription) -> dict[str, str]:
-    """What a person wants to know of a schedule."""
-    times = [time.strftime('%Y-%m-%d %H:%M:%S UTC') for time in there.info.next_action_times]
-    recent = [getattr(one.action, 'workflow_id', '') for one in there.info.recent_actions]
-    return {
-        'schedule': there.id,
-        'paused': str(there.schedule.state.paused).lower(),
-        'note': there.schedule.state.note or '',
-        'next': times[0] if times and not there.schedule.state.paused else '',
-        'last': recent[-1] if recent else '',
-    }
-
-
-async def act(handle: ScheduleHandle, what: str) -> dict[str, str]:
-    """Do something with a schedule.
-
-    Args:
-        handle: of the schedule.
-        what: `pause`, `resume`, `trigger`, or `show`, which does nothing.
-
-    Returns:
-        How it is afterwards.
-
-    Raises:
-        RPCError: when the server refuses, or does not answer.
-    """
-    if what == 'pause':
-        await handle.pause(note='by the action pause-schedule', rpc_timeout=TIMEOUT)
-    elif what == 'resume':
-        await handle.unpause(note='by the action resume-schedule', rpc_timeout=TIMEOUT)
-    elif what == 'trigger':
-        await handle.trigger(rpc_timeout=TIMEOUT)
-    return told(await handle.describe(rpc_timeout=TIMEOUT))
-
-
-async def _main(what: str, identifier: str) -> dict[str, str]:
-    # Imported here, since the worker imports this module.
-    from loader.authentication import Refused, Unreachable
-    from loader.crew import Crew
-    from loader.discovery import Code
-    from loader.health import State
-    from loader.prepare import keys, settings
-
-    # The worker answers Prometheus already.
-    wanted = dataclasses.replace(settings(), metrics_port=0)
-    try:
-        connecting = Crew(wanted, Code({}, {}), State(), keys()).connect()
-        client = await asyncio.wait_for(connecting, TIMEOUT.total_seconds())
-        return await act(client.get_schedule_handle(identifier), what)
-    except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
-            return {'error': f'the server has no schedule {identifier}: juju status tells why'}
-        return {'error': f'{wanted.address} did not do it ({error.status.name.lower()}): {error.message}'}
-    except (Refused, Unreachable) as error:
-        return {'error': str(error)}
-    except (RuntimeError, TimeoutError):
-        return {'error': f'{wanted.address} does not answer'}
-
-
-if __name__ == '__main__':  # pragma: no cover
-    from loader.prepare import environment_variables
-
-    # Who gives tokens is asked through the proxies that the worker has.
-    os.environ.update(environment_variables())
-    print(json.dumps(asyncio.run(_main(sys.argv[1], sys.argv[2]))))

@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from loader import consumers, keeper, layout, schedules, standing
+from loader import consumers, keeper, layout, one_schedule, schedules, standing
 from loader.health import State
 from loader.standing import Consumer, Schedule, Standing
 
@@ -228,7 +228,7 @@ def test_given_schedules_then_the_server_has_them_as_wanted_and_what_it_adds_is_
                 return (await _answered(client.get_schedule_handle(name).describe)).info.last_updated_at
 
             async def act(what: str) -> dict[str, str]:
-                return await _answered(lambda: schedules.act(client.get_schedule_handle('hourly'), what))
+                return await _answered(lambda: one_schedule.act(client.get_schedule_handle('hourly'), what))
 
             assert await keep(HOURLY, WEEKLY) == []
             before = [await updated('hourly'), await updated('weekly')]

@@ -291,7 +291,7 @@ def _with_program(state: testing.State, stdout: str, return_code: int = 0) -> te
     container = state.get_container('temporal-worker')
     (copy,) = {mount.source for name, mount in container.mounts.items() if name == 'srv'}
     (code,) = [path.parent.name for path in pathlib.Path(copy).glob('code-*/workflows-file')]
-    program = [f'/srv/temporal-worker/{code}/venv/bin/python', '-m', 'loader.schedules']
+    program = [f'/srv/temporal-worker/{code}/venv/bin/python', '-m', 'loader.one_schedule']
     told = testing.Exec(program, return_code=return_code, stdout=stdout, stderr='warning\nModuleNotFoundError: loader')
     return dataclasses.replace(state, containers={dataclasses.replace(container, execs={told})})
 
@@ -305,7 +305,7 @@ def test_given_a_schedule_when_an_action_is_run_then_the_loader_does_it(ctx, run
     assert _act(ctx, _with_program(state, f'noise\n{json.dumps(answer)}\n'), what, **params) == answer
 
     ran = ctx.exec_history['temporal-worker'][-1]
-    assert ran.command[1:] == ['-m', 'loader.schedules', what, 'rebuild']
+    assert ran.command[1:] == ['-m', 'loader.one_schedule', what, 'rebuild']
     assert (ran.user_id, ran.environment['PYTHONPATH']) == (1000, '/usr/local/lib/temporal-worker')
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from oci_factory import github, notifiers, sources
+from oci_factory import github, notifiers, sources, telling
 from oci_factory.model import Dispatch, Notice, Run
 from oci_factory.settings import Settings
 from oci_factory.web import Web
@@ -137,7 +137,7 @@ def notify(channel: str, notice: Notice, handle: str) -> str:
         By which the channel finds again what it has told; empty if it keeps nothing.
     """
     info = activity.info()
-    origin = notifiers.Origin(info.workflow_namespace or '', info.workflow_id or '', info.workflow_run_id or '')
+    origin = telling.Origin(info.workflow_namespace or '', info.workflow_id or '', info.workflow_run_id or '')
     return notifiers.load(channel, os.environ).tell(notice, origin, handle)
 
 

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 
 from temporalio.exceptions import ApplicationError
 
-from oci_factory import notifiers, web
+from oci_factory import telling, web
 from oci_factory.model import Notice
 from oci_factory.settings import WEB_INTERFACE, wrong
 
@@ -47,8 +47,8 @@ class Mail:
         self._host, self._port, self._security, self._credentials = host, port, security, credentials
         self._sender, self._receivers, self._web = sender, receivers, web
 
-    def tell(self, notice: Notice, origin: notifiers.Origin, _handle: str, /) -> str:
-        """Send the notice unless it is the first one; see `notifiers.Notifier`."""
+    def tell(self, notice: Notice, origin: telling.Origin, _handle: str, /) -> str:
+        """Send the notice unless it is the first one; see `telling.Notifier`."""
         if notice.status == 'Triggered':
             return ''
         message = EmailMessage()
@@ -65,9 +65,9 @@ class Mail:
             session.send_message(message)
         return ''
 
-    def _lines(self, notice: Notice, origin: notifiers.Origin) -> list[str]:
-        lines = [f'{name}: {value}' for name, value in notifiers.facts(notice)]
-        return [*lines, *notifiers.lines(notice), origin.link(self._web) or f'Workflow {origin.workflow}']
+    def _lines(self, notice: Notice, origin: telling.Origin) -> list[str]:
+        lines = [f'{name}: {value}' for name, value in telling.facts(notice)]
+        return [*lines, *telling.lines(notice), origin.link(self._web) or f'Workflow {origin.workflow}']
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
@@ -97,7 +97,7 @@ def load(environ: Mapping[str, str]) -> Mail:
     Raises:
         ApplicationError: not to be retried: one is missing or wrong.
     """
-    place, sender, receivers = notifiers.required(environ, *VARIABLES)
+    place, sender, receivers = telling.required(environ, *VARIABLES)
     security = environ.get('OCI_FACTORY_SMTP_SECURITY', '').strip() or 'starttls'
     if security not in _PORTS:
         raise wrong('OCI_FACTORY_SMTP_SECURITY is neither starttls nor tls nor none: change it')
@@ -106,7 +106,7 @@ def load(environ: Mapping[str, str]) -> Mail:
         raise wrong('OCI_FACTORY_SMTP_HOST is neither HOST nor HOST:PORT: change it')
     credentials = None
     if environ.get('OCI_FACTORY_SMTP_USER', '').strip():
-        user, password = notifiers.required(environ, 'OCI_FACTORY_SMTP_USER', 'OCI_FACTORY_SMTP_PASSWORD')
+        user, password = telling.required(environ, 'OCI_FACTORY_SMTP_USER', 'OCI_FACTORY_SMTP_PASSWORD')
         if security == 'none':
             raise wrong('OCI_FACTORY_SMTP_SECURITY is none, and would show the password: use starttls or tls')
         # As the library sends them; its error would quote the password.

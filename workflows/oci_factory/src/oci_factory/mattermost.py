@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oci_factory import notifiers
+from oci_factory import telling
 from oci_factory.model import Notice
 from oci_factory.settings import WEB_INTERFACE, is_token, is_url, wrong
 from oci_factory.web import Web, content
@@ -49,11 +49,11 @@ class Mattermost:
         self._posts = f'{server.rstrip("/")}/api/v4/posts'
         self._token, self._channel, self._web = token, channel, web
 
-    def tell(self, notice: Notice, origin: notifiers.Origin, handle: str, /) -> str:
-        """Post, or change the post; see `notifiers.Notifier`."""
+    def tell(self, notice: Notice, origin: telling.Origin, handle: str, /) -> str:
+        """Post, or change the post; see `telling.Notifier`."""
         text = self._text(notice, origin)
         attachment = {'fallback': text, 'title': TITLES[notice.job], 'text': text, 'color': COLORS[notice.status]}
-        with Web(self._token, timeout=notifiers.TIMEOUT) as web:
+        with Web(self._token, timeout=telling.TIMEOUT) as web:
             waits = notice.status == 'Waiting'
             if waits or not handle:
                 # By the last one the server knows an attempt whose answer was lost.
@@ -73,9 +73,9 @@ class Mattermost:
             web.request('PUT', f'{self._posts}/{handle}/patch', _ADVICE, json=patch)
             return handle
 
-    def _text(self, notice: Notice, origin: notifiers.Origin) -> str:
-        lines = [f'**{name}:** {value}' for name, value in notifiers.facts(notice)]
-        lines += [f'* {line}' for line in notifiers.lines(notice)]
+    def _text(self, notice: Notice, origin: telling.Origin) -> str:
+        lines = [f'**{name}:** {value}' for name, value in telling.facts(notice)]
+        lines += [f'* {line}' for line in telling.lines(notice)]
         link = origin.link(self._web)
         lines.append(f'[More details]({link})' if link else f'Workflow {origin.workflow}')
         return '\n'.join(lines)
@@ -87,7 +87,7 @@ def load(environ: Mapping[str, str]) -> Mattermost:
     Raises:
         ApplicationError: not to be retried: one is missing or wrong.
     """
-    server, token, channel = notifiers.required(environ, *VARIABLES)
+    server, token, channel = telling.required(environ, *VARIABLES)
     if not is_url(server):
         raise wrong('MATTERMOST_SERVER is no http(s) URL: change it')
     if not is_token(token):

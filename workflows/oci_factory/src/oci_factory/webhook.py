@@ -8,7 +8,7 @@ import hmac
 import json
 from collections.abc import Mapping
 
-from oci_factory import notifiers
+from oci_factory import telling
 from oci_factory.model import Notice
 from oci_factory.settings import WEB_INTERFACE, is_url, wrong
 from oci_factory.web import Web
@@ -30,8 +30,8 @@ class Webhook:
     def __init__(self, url: str, secret: str, web: str) -> None:
         self._url, self._secret, self._web = url, secret, web
 
-    def tell(self, notice: Notice, origin: notifiers.Origin, _handle: str, /) -> str:
-        """Post the notice, whichever it is; see `notifiers.Notifier`."""
+    def tell(self, notice: Notice, origin: telling.Origin, _handle: str, /) -> str:
+        """Post the notice, whichever it is; see `telling.Notifier`."""
         facts = {
             **dataclasses.asdict(notice),
             'namespace': origin.namespace,
@@ -44,7 +44,7 @@ class Webhook:
         if self._secret:
             signature = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
             headers['X-Hub-Signature-256'] = f'sha256={signature}'
-        with Web(timeout=notifiers.TIMEOUT, secret_path=True) as web:
+        with Web(timeout=telling.TIMEOUT, secret_path=True) as web:
             web.request('POST', self._url, _ADVICE, content=body, headers=headers)
         return ''
 
@@ -55,7 +55,7 @@ def load(environ: Mapping[str, str]) -> Webhook:
     Raises:
         ApplicationError: not to be retried: one is missing or wrong.
     """
-    (url,) = notifiers.required(environ, *VARIABLES)
+    (url,) = telling.required(environ, *VARIABLES)
     if not is_url(url):
         raise wrong('OCI_FACTORY_WEBHOOK_URL is no http(s) URL: change it')
     secret = environ.get('OCI_FACTORY_WEBHOOK_SECRET', '').strip()
