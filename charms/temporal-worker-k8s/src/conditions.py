@@ -14,7 +14,6 @@ from temporal_charms import host_info
 from temporal_charms.conditions import Condition
 from temporal_charms.turns import Turn
 
-import own_image
 import standing
 from facts import Facts, Health
 
@@ -51,7 +50,12 @@ BEFORE_CODE: tuple[Condition[Facts], ...] = (
         lambda facts: bool(facts.server.related or facts.config.host),
         lambda facts: ops.BlockedStatus(_server_sentence(facts)),
     ),
-    own_image.OPTION,
+    Condition(
+        'worker-command',
+        lambda facts: not facts.command.problem,
+        lambda facts: ops.BlockedStatus(facts.command.problem),
+        stops=False,
+    ),
     Condition(
         'resources',
         lambda facts: not facts.withheld,

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import ops
+from command import Command
 from ops import pebble
+from standing_options import Options
 from temporal_charms import host_info, turns
 from temporal_charms.admin import Frontend
 from temporal_charms.secret_cache import SecretCache
@@ -22,8 +24,6 @@ from integrations import Integrations
 from loader.layout import PREPARED, SETTINGS, Prepared, Settings
 from loader.standing import FILE, Standing
 from options import Config, address
-from own_image import Command
-from standing import Options
 from variables import Secrets, Variables
 
 T = TypeVar('T')

@@ -1,60 +1,21 @@
-"""A worker that `temporal-worker-image` brings with it: the option `worker-command`, and how the program is started.
-
-Nothing but an option can tell: Juju starts Pebble instead of what an image is built to start, and an image from which
-wheels are run has a command as well.
-"""
+"""A worker that `temporal-worker-image` brings with it: what its program is told, and how it is started."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-import ops
 from ops import pebble
-from temporal_charms.conditions import Condition
 from temporal_charms.workload import USER_ID, File, environment
 
+from facts import Facts
 from loader import layout
-
-if TYPE_CHECKING:
-    from facts import Facts
 
 PROGRAM = '/usr/local/bin/temporal-attendant'
 """Started as root, and so root's. attendant/main.go says what it does."""
 
 _CA = f'{layout.HOME}/ca.pem'
-
-
-@dataclasses.dataclass(frozen=True)
-class Command:
-    """The option.
-
-    Attributes:
-        words: the program and its arguments; none for a worker that comes as a wheel.
-        problem: what is wrong with the option.
-    """
-
-    words: tuple[str, ...] = ()
-    problem: str = ''
-
-    @classmethod
-    def load(cls, raw: Mapping[str, object], app: str) -> Command:
-        """Read it as a shell would, which there need not be."""
-        try:
-            return cls(tuple(shlex.split(str(raw['worker-command']))))
-        except ValueError as error:
-            return cls(problem=f'worker-command: {str(error).lower()}: juju config {app} worker-command=...')
-
-
-OPTION: Condition[Facts] = Condition(
-    'worker-command',
-    lambda facts: not facts.command.problem,
-    lambda facts: ops.BlockedStatus(facts.command.problem),
-    stops=False,
-)
 
 
 def files(facts: Facts, variables: Mapping[str, str]) -> tuple[File, ...]:

@@ -67,7 +67,6 @@ def test_given_a_consumer_that_has_waited_for_some_time_then_it_is_told_for_what
     [
         None,
         Progress(started=7),
-        Progress(waiting='kafka:9092 does not answer', since=_ago(5)),
         'a text',
         {'waiting': 'x', 'since': 'yesterday'},
         {'waiting': 'x', 'since': '2026-01-01'},
@@ -77,6 +76,10 @@ def test_given_a_consumer_that_has_waited_for_some_time_then_it_is_told_for_what
 )
 def test_given_a_consumer_that_does_not_wait_or_does_not_say_so_then_nothing_is_told(progress):
     assert _told(progress) == []
+
+
+def test_given_a_consumer_that_has_waited_for_moments_then_nothing_is_told():
+    assert _told(Progress(waiting='kafka:9092 does not answer', since=_ago(5))) == []
 
 
 def test_given_a_key_that_the_reader_does_not_have_then_nothing_is_told():

@@ -111,7 +111,7 @@ def test_given_a_client_when_it_goes_then_its_user_goes(ctx):
 def test_given_a_client_that_has_not_said_all_then_nothing_is_told(ctx, asked):
     client = testing.Relation('amqp', 'rabbitmq', remote_app_data=asked)
 
-    out = ctx.run(ctx.on.relation_changed(client), _state(client, users=''))
+    out = ctx.run(ctx.on.relation_changed(client), _state(client, users=()))
 
     assert _done(ctx) == []
     assert out.get_relation(client.id).local_app_data == {}
