@@ -26,7 +26,7 @@ import suite
 from factory import IMAGE, Factory
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
-from traffic import Groups, Message, Publisher, Users, Writer
+from traffic import PARTITIONS, Groups, Message, Publisher, Users, Writer
 
 from lab.kafka import Eventbus
 from lab.settings import NODE_IP
@@ -96,6 +96,9 @@ def scene(juju: jubilant.Juju, tmp_path_factory: pytest.TempPathFactory) -> Iter
         bus = Bus(parts)
         password = secrets.token_urlsafe(16)
         Users(bus).let_in('worker', password)
+        read = (*STORM, *CALM, *TOLD)
+        for topic in sorted(dict(read)):
+            bus.topic(topic, PARTITIONS)
         suite.deploy_server(juju, databases='current')
         secret = juju.add_secret('kafka-login', _login('worker', password))
         suite.wait_active(juju)
@@ -108,7 +111,7 @@ def scene(juju: jubilant.Juju, tmp_path_factory: pytest.TempPathFactory) -> Iter
         env.write_text('\n'.join(dotenv(told)))
         suite.deploy_worker(juju, suite.WORKER, workflows=suite.DIST / 'oci-factory.tar', env=env, queue=QUEUE)
         juju.grant_secret(secret, suite.WORKER)
-        consume = ' '.join(f'{topic}@{group}' for topic, group in (*STORM, *CALM, *TOLD))
+        consume = ' '.join(f'{topic}@{group}' for topic, group in read)
         juju.config(suite.WORKER, {'environment-secrets': str(secret), 'consume': consume})
         juju.integrate(f'{suite.WORKER}:temporal-host-info', f'{suite.SERVER}:temporal-host-info')
         suite.wait_active(juju)

@@ -56,13 +56,12 @@ class Writer:
 
     Args:
         bus: the broker.
-        topics: are made.
+        topics: to which its messages are to go; their schemas are registered.
     """
 
     def __init__(self, bus: Bus, topics: Sequence[str]) -> None:
         self._bus = bus
         for topic in topics:
-            bus.topic(topic, PARTITIONS)
             self._schema = bus.register(topic)
 
     def event(self, topic: str, identifier: str, *, dispatches: bool) -> Message:
