@@ -46,6 +46,8 @@ test: lint unit stateful up pack kafka images-previous
 
 soak: export HYPOTHESIS_PROFILE = soak
 soak: export WORKFLOW_MARKS = lab
+# One after the other: some count seconds.
+soak: export INTEGRATION_PROCESSES = 0
 soak: lint unit up pack kafka images-previous neighbours
 	@$(tox) run -q -e stateful -- -m ''
 	@if [ "$$LAB" != none ]; then $(on) $(tox) run -q -e lab -- -m ''; fi

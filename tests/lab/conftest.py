@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import pathlib
 from collections.abc import Callable
 
@@ -28,7 +29,10 @@ def locked() -> Callable[[str], dict[str, str]]:
 
 
 @pytest.fixture(scope='session')
-def dist() -> pathlib.Path:
+def dist(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The folder with what `lab pack` makes of the tree as it is now."""
-    commands.output([settings.LAB / 'bin/lab', 'pack'], seconds=1800)
+    # Each process of the tests comes here, and has a folder beside those of the others.
+    with (tmp_path_factory.getbasetemp().parent / 'pack.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        commands.output([settings.LAB / 'bin/lab', 'pack'], seconds=1800)
     return settings.DIST
