@@ -214,7 +214,9 @@ class Crew:
             for queue, activities in self._activities.items()
         ]
         running = [asyncio.create_task(worker.run()) for worker in workers]
-        watch = pollers.Watch(client, self._wanted, self._code, self._state, self._keeper.refused, self._busy)
+        watch = pollers.Watch(
+            client, self._wanted, self._code, self._state, self._keeper.refused, self._busy, self._unreached
+        )
         waits = watch.run(), self._stop.wait(), failed_eviction(workers), self._keeper.keep(client)
         watching = [asyncio.create_task(wait) for wait in waits]
         keeping = asyncio.create_task(keeper.Keeper(client, self._state).run())
@@ -235,6 +237,17 @@ class Crew:
 
     def _busy(self, queue: str) -> bool:
         return len(self._activities[queue].running) >= _threads(self._wanted)
+
+    async def _unreached(self) -> str:
+        """Why another connection cannot be made either, where a person has to mend it; empty otherwise."""
+        try:
+            await self.connect()
+        except RuntimeError as error:
+            return transport.problem(self._wanted, self._keys, str(error))
+        except (RPCError, Refused, Unreachable, TimeoutError):
+            # The next look of the one that is there tells more.
+            return ''
+        return ''
 
     async def _drain(self, client: Client, workers: list[Worker], running: list[asyncio.Task[None]]) -> None:
         """Let running activities end, cancel the others after the grace, and hand over what does not end even so."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueKind, TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueVersionSelection
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from loader import discovery, layout
 from loader.health import State
@@ -26,6 +26,9 @@ _STALE = 180.0
 """Seconds without a new poll; an idle poller asks anew once a minute."""
 
 _NOT_ASKED = -1.0
+
+_UNREACHED = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.UNKNOWN, RPCStatusCode.CANCELLED)
+"""What the SDK makes of a connection that it cannot make again. Of why, it keeps nothing."""
 
 
 def kinds(code: discovery.Code) -> list[Kind]:
@@ -43,6 +46,7 @@ class Watch:
         state: the worker's answer.
         who: tells whom the server has refused, and whether a person has to do something about it.
         busy: whether a queue's worker runs as many activities as it may, and so polls for none.
+        why: what a person has to do about a server that cannot be reached; empty where that may pass by itself.
     """
 
     def __init__(
@@ -53,8 +57,10 @@ class Watch:
         state: State,
         who: Callable[[], tuple[str, bool]],
         busy: Callable[[str], bool],
+        why: Callable[[], Awaitable[str]],
     ):
         self._client, self._wanted, self._state, self._who, self._busy = client, wanted, state, who, busy
+        self._why = why
         self._keys = [(queue, kind) for queue in wanted.queues for kind in kinds(code)]
         # One that may start few activities a second asks for them as seldom.
         rate = wanted.limits.get('max_activities_per_second', 0)
@@ -74,7 +80,10 @@ class Watch:
             except RPCError as error:
                 # What was not seen meanwhile says nothing of the pollers.
                 self._last.clear()
-                self._state.refused(self._wanted, error, self._who)
+                if problem := await self._why() if error.status in _UNREACHED else '':
+                    self._state.change(problem=problem, operator=True)
+                else:
+                    self._state.refused(self._wanted, error, self._who)
             else:
                 if missing:
                     self._state.change(problem=f'{self._wanted.address} to see the pollers of queue {missing[0]}')

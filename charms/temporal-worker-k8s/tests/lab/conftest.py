@@ -10,7 +10,7 @@ import pytest
 import temporal_server
 import trustme
 from identities import Issuer
-from temporal_server import Server, Tls
+from temporal_server import Server, certificates, client_tls
 from temporalio.service import TLSConfig
 
 from loader import layout
@@ -40,20 +40,12 @@ def files(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     return push
 
 
-def _written(folder: pathlib.Path, authority: trustme.CA, *, clients: bool) -> Tls:
-    leaf = authority.issue_cert('localhost')
-    leaf.cert_chain_pems[0].write_to_path(str(folder / 'server.pem'))
-    leaf.private_key_pem.write_to_path(str(folder / 'server.key'))
-    authority.cert_pem.write_to_path(str(folder / 'clients.pem'))
-    return Tls(folder / 'server.pem', folder / 'server.key', folder / 'clients.pem' if clients else None)
-
-
 @pytest.fixture(scope='session')
 def guarded(tmp_path_factory, authority: trustme.CA, issuer: Issuer) -> Iterator[Server]:
     """A server with TLS that believes the issuer's tokens alone."""
     folder = tmp_path_factory.mktemp('guarded')
     tls = TLSConfig(server_root_ca_cert=authority.cert_pem.bytes())
-    with temporal_server.serve(folder, tls=_written(folder, authority, clients=False), keys=issuer.url) as address:
+    with temporal_server.serve(folder, tls=certificates(folder, authority, None), keys=issuer.url) as address:
         yield Server(address, tls, lambda: {'authorization': f'Bearer {issuer.token("temporal-system:admin")}'})
 
 
@@ -61,14 +53,8 @@ def guarded(tmp_path_factory, authority: trustme.CA, issuer: Issuer) -> Iterator
 def certified(tmp_path_factory, authority: trustme.CA) -> Iterator[Server]:
     """A server that wants client certificates."""
     folder = tmp_path_factory.mktemp('certified')
-    own = authority.issue_cert('admin')
-    tls = TLSConfig(
-        server_root_ca_cert=authority.cert_pem.bytes(),
-        client_cert=own.cert_chain_pems[0].bytes(),
-        client_private_key=own.private_key_pem.bytes(),
-    )
-    with temporal_server.serve(folder, tls=_written(folder, authority, clients=True)) as address:
-        yield Server(address, tls, dict)
+    with temporal_server.serve(folder, tls=certificates(folder, authority, authority)) as address:
+        yield Server(address, client_tls(authority), dict)
 
 
 @pytest.fixture(scope='session')

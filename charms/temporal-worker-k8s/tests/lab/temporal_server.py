@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 
+import trustme
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
@@ -36,6 +37,26 @@ class Tls:
     clients: pathlib.Path | None = None
 
 
+def certificates(folder: pathlib.Path, authority: trustme.CA, clients: trustme.CA | None) -> Tls:
+    """The files of a frontend that has a certificate of one authority, and wants its clients' of another one."""
+    leaf = authority.issue_cert('localhost')
+    leaf.cert_chain_pems[0].write_to_path(str(folder / 'server.pem'))
+    leaf.private_key_pem.write_to_path(str(folder / 'server.key'))
+    if clients:
+        clients.cert_pem.write_to_path(str(folder / 'clients.pem'))
+    return Tls(folder / 'server.pem', folder / 'server.key', folder / 'clients.pem' if clients else None)
+
+
+def client_tls(authority: trustme.CA) -> TLSConfig:
+    """A client that has a certificate of an authority, which is the server's, too."""
+    own = authority.issue_cert('admin')
+    return TLSConfig(
+        server_root_ca_cert=authority.cert_pem.bytes(),
+        client_cert=own.cert_chain_pems[0].bytes(),
+        client_private_key=own.private_key_pem.bytes(),
+    )
+
+
 def _ports(number: int, ip: str) -> list[int]:
     """Free ports; all are held until the last is found, so that no two are the same."""
     with contextlib.ExitStack() as held:
@@ -43,13 +64,13 @@ def _ports(number: int, ip: str) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _configuration(folder: pathlib.Path, tls: Tls | None, keys: str, host: str) -> tuple[dict, int]:
+def _configuration(folder: pathlib.Path, tls: Tls | None, keys: str, host: str, port: int) -> tuple[dict, int]:
     ip = socket.gethostbyname(host)
     ports = iter(_ports(2 * len(SERVICES), ip))
     services = {
         name: {'rpc': {'grpcPort': next(ports), 'membershipPort': next(ports), 'bindOnIP': ip}} for name in SERVICES
     }
-    frontend = services['frontend']['rpc']['grpcPort']
+    frontend = services['frontend']['rpc']['grpcPort'] = port or services['frontend']['rpc']['grpcPort']
     sql = {
         'pluginName': 'sqlite',
         'databaseName': str(folder / 'temporal.db'),
@@ -104,7 +125,9 @@ def _configuration(folder: pathlib.Path, tls: Tls | None, keys: str, host: str) 
 
 
 @contextlib.contextmanager
-def serve(folder: pathlib.Path, *, tls: Tls | None = None, keys: str = '', host: str = 'localhost') -> Iterator[str]:
+def serve(
+    folder: pathlib.Path, *, tls: Tls | None = None, keys: str = '', host: str = 'localhost', port: int = 0
+) -> Iterator[str]:
     """Run a server; everything it knows is gone afterwards.
 
     Args:
@@ -112,6 +135,7 @@ def serve(folder: pathlib.Path, *, tls: Tls | None = None, keys: str = '', host:
         tls: of the frontend; None for none.
         keys: URL of the JWKS with which it believes tokens; empty where it believes everybody.
         host: where all of it listens; a name or an address of this machine.
+        port: the frontend's; 0 for a free one.
 
     Yields:
         Its address, which answers once a client has waited for it.
@@ -122,7 +146,7 @@ def serve(folder: pathlib.Path, *, tls: Tls | None = None, keys: str = '', host:
     program = shutil.which('temporal-server')
     if program is None:
         raise LookupError('there is no program temporal-server on the PATH: make env tells where the lab has built it')
-    configuration, port = _configuration(folder, tls, keys, host)
+    configuration, frontend = _configuration(folder, tls, keys, host, port)
     # The server reads YAML, of which JSON is a part.
     (folder / 'development.yaml').write_text(json.dumps(configuration))
     services = [f'--service={name}' for name in SERVICES]
@@ -130,7 +154,7 @@ def serve(folder: pathlib.Path, *, tls: Tls | None = None, keys: str = '', host:
         command = [program, '--root', str(folder), '--config', '.', '--env', 'development', '--allow-no-auth', 'start']
         process = subprocess.Popen([*command, *services], stdout=log, stderr=subprocess.STDOUT, cwd=folder)
         try:
-            yield f'{host}:{port}'
+            yield f'{host}:{frontend}'
         finally:
             process.terminate()
             try:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import json
+import pathlib
 import time
+from collections.abc import Iterator
 
 import pytest
 import trustme
 from identities import Candid, Google, Issuer
-from temporal_server import Server
+from temporal_server import Server, certificates, client_tls, serve
 from working import finish, start, until, working
 
 from loader.layout import Keys
@@ -212,6 +215,34 @@ def test_given_a_certificate_that_cannot_be_then_the_operator_is_told(
         async with working(certified.address, keys(authority), **tls) as state:
             await until(lambda: state.operator, state)
             assert state.problem.startswith(sentence.format(address=certified.address))
+
+    asyncio.run(scenario())
+
+
+def test_given_a_server_that_comes_back_and_believes_others_then_the_operator_is_told_until_it_believes_again(
+    tmp_path: pathlib.Path, authority, tls
+):
+    @contextlib.contextmanager
+    def serving(name: str, clients: trustme.CA, port: int = 0) -> Iterator[str]:
+        folder = tmp_path / name
+        folder.mkdir()
+        with serve(folder, tls=certificates(folder, authority, clients), port=port) as address:
+            yield address
+
+    async def scenario() -> None:
+        with contextlib.ExitStack() as before:
+            address = before.enter_context(serving('before', authority))
+            port = int(address.rpartition(':')[2])
+            await Server(address, client_tls(authority), dict).admin()
+            async with working(address, _keys(authority), **tls) as state:
+                await until(lambda: state.polling, state)
+                before.close()
+                with serving('meanwhile', trustme.CA(), port):
+                    await until(lambda: state.operator, state)
+                    assert state.problem.startswith(f'{address} refuses the client certificate of secret:abc (auth-s')
+                with serving('after', authority, port):
+                    await Server(address, client_tls(authority), dict).admin()
+                    await until(lambda: state.polling, state)
 
     asyncio.run(scenario())
 

@@ -248,6 +248,26 @@ def test_given_a_server_that_refuses_when_it_answers_then_the_worker_works(clien
 
 
 @pytest.mark.parametrize(
+    ('error', 'told'),
+    [
+        (None, ''),
+        (
+            RuntimeError('received fatal alert: CertificateRequired'),
+            'h:1 wants a client certificate: set auth-provider=mtls',
+        ),
+        (RuntimeError('tcp connect error'), ''),
+        (refusal(RPCStatusCode.UNAVAILABLE), ''),
+    ],
+)
+def test_given_a_connection_that_is_lost_then_another_one_tells_what_a_person_has_to_do(client, error, told):
+    client.error = error
+
+    found = asyncio.run(Crew(settings(), CODE, State())._unreached())
+
+    assert found.startswith(told) and bool(found) == bool(told)
+
+
+@pytest.mark.parametrize(
     ('wanted', 'tls'),
     [(settings(), False), (settings(tls=True, ca='PEM'), b'PEM'), (settings(tls=True), None)],
 )

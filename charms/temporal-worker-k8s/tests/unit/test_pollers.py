@@ -28,8 +28,13 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     return client
 
 
-def _watch(client: FakeClient, state: State, *, busy: bool = False, **changes: Any) -> Watch:
-    return Watch(client, settings(**changes), CODE, state, lambda: ('nobody', True), lambda _: busy)  # type: ignore[arg-type]
+def _watch(client: FakeClient, state: State, *, busy: bool = False, problem: str = '', **changes: Any) -> Watch:
+    async def why() -> str:
+        return problem
+
+    wanted: Any = settings(**changes)
+    fake: Any = client
+    return Watch(fake, wanted, CODE, state, lambda: ('nobody', True), lambda _: busy, why)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +110,26 @@ def test_given_a_server_that_was_away_then_the_time_does_not_count(client):
         await asyncio.sleep(0.3)
         assert not watching.done()
         assert state.problem == 'h:1 to answer (unavailable)'
+        watching.cancel()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ('status', 'told'),
+    [
+        (RPCStatusCode.UNKNOWN, 'h:1 refuses the certificate'),
+        (RPCStatusCode.PERMISSION_DENIED, 'nobody'),
+    ],
+)
+def test_given_a_connection_that_cannot_be_made_again_then_a_person_is_told_why(client, status, told):
+    async def scenario() -> None:
+        state = State()
+        watching = asyncio.create_task(_watch(client, state, problem='h:1 refuses the certificate').run())
+        await until(lambda: state.polling)
+        client.error = refusal(status)
+        await until(lambda: state.operator)
+        assert (state.polling, state.problem) == (False, told)
         watching.cancel()
 
     asyncio.run(scenario())
