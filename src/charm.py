@@ -185,7 +185,9 @@ class TemporalCharm(ops.CharmBase):
             return {}
 
     def _forget_revision(self, event: ops.SecretRemoveEvent) -> None:
-        event.remove_revision()
+        # One that was deposed before a hook that died was run again may not; Juju asks the next leader.
+        if self.unit.is_leader():
+            event.remove_revision()
 
     def _collect_status(self, event: ops.CollectStatusEvent) -> None:
         outcome = conditions.Outcome(self._starts, probe.ask(), self._namespaces.problem)

@@ -272,6 +272,14 @@ def test_given_an_old_revision_of_the_secret_when_nobody_reads_it_then_it_is_rem
     assert ctx.removed_secret_revisions == [7]
 
 
+def test_given_an_old_revision_of_the_secret_when_the_leader_was_deposed_then_it_is_left_to_the_next_one(ctx):
+    secret = testing.Secret({'a': 'b'}, owner='app', label='admin-credentials')
+
+    ctx.run(ctx.on.secret_remove(secret, revision=7), world.state(secrets=[secret], leader=False))
+
+    assert ctx.removed_secret_revisions == []
+
+
 def _with_password(relation, password: str) -> dict[str, str]:
     data = dict(relation.remote_app_data)
     data['master'] = f'dbname={data["database"]} host={world.HOST} password={password} port=5432 user=relation_id_1'

@@ -65,7 +65,9 @@ class ExternalServiceIntegratorCharm(ops.CharmBase):
 
     def _forget_revision(self, event: ops.SecretRemoveEvent) -> None:
         """Remove the revision of the own secret that nobody reads any more."""
-        event.remove_revision()
+        # One that was deposed before a hook that died was run again may not; Juju asks the next leader.
+        if self.unit.is_leader():
+            event.remove_revision()
 
     def _collect_status(self, event: ops.CollectStatusEvent) -> None:
         unmet = first_unmet(plan.CONDITIONS, self._facts)

@@ -105,6 +105,15 @@ def test_given_a_revision_that_nobody_reads_then_it_is_removed(ctx):
     assert ctx.removed_secret_revisions == [7]
 
 
+def test_given_a_revision_that_nobody_reads_when_the_leader_was_deposed_then_it_is_left_to_the_next_one(ctx):
+    first = ctx.run(ctx.on.config_changed(), _state())
+    (own,) = _own(first)
+
+    ctx.run(ctx.on.secret_remove(own, revision=7), dataclasses.replace(first, leader=False))
+
+    assert ctx.removed_secret_revisions == []
+
+
 def test_given_credentials_when_they_are_taken_away_then_the_own_secret_goes(ctx):
     first = ctx.run(ctx.on.config_changed(), _state())
 
