@@ -64,7 +64,7 @@ class SecretCache:
         """Take up the newest revision of a secret that has changed; one that is gone since then is forgotten.
 
         The relation over which it was granted may have gone before the event came, or before it could be run again.
-        Juju answers "not found" then, or "permission denied".
+        Juju answers "not found" then, or that the unit may not read it.
         """
         try:
             self.put(secret.id or '', secret.get_content(refresh=True))
@@ -89,9 +89,13 @@ class SecretCache:
             push(self._container, [File(self._path, json.dumps(self._known), 0o600, owner=0)])
 
 
+_NOT_GRANTED = ('permission denied', 'is not allowed to read this secret')
+"""Juju's words; the latter since version 4."""
+
+
 def _gone(error: ops.ModelError) -> bool:
     """Whether Juju says that a secret is not there or not granted, and not that it cannot tell."""
-    return isinstance(error, ops.SecretNotFoundError) or 'permission denied' in str(error)
+    return isinstance(error, ops.SecretNotFoundError) or any(words in str(error) for words in _NOT_GRANTED)
 
 
 def identifier(uri: str) -> str:

@@ -13,6 +13,13 @@ from temporal_charms.secret_cache import SecretCache
 
 URI, SAME = 'secret://98a24ed5-e0ec-4df2-8fcb-eba54813c82b/9m4e2mr0ui3e8a215n4g', 'secret:9m4e2mr0ui3e8a215n4g'
 
+GONE = [
+    ops.SecretNotFoundError('not found'),
+    ops.ModelError('ERROR permission denied'),
+    ops.ModelError('ERROR "app/0" is not allowed to read this secret'),
+]
+"""What Juju says of a secret that was removed or revoked, in its versions."""
+
 
 class Charm(ops.CharmBase):
     """A charm that does nothing by itself."""
@@ -56,7 +63,7 @@ def test_given_a_secret_when_forgotten_then_it_is_read_again(cache):
     assert cache().get(URI, _reader('new')) == {'password': 'new'}
 
 
-@pytest.mark.parametrize('error', [ops.SecretNotFoundError('not found'), ops.ModelError('ERROR permission denied')])
+@pytest.mark.parametrize('error', GONE)
 def test_given_a_secret_that_has_gone_when_refreshed_then_it_is_forgotten(cache, error):
     secret = mock.Mock(spec=ops.Secret, id=SAME)
     secret.get_content.side_effect = error
@@ -85,7 +92,7 @@ def test_given_a_secret_when_it_is_read_anew_then_juju_is_asked_and_the_answer_r
     assert cache().get(URI, _reader()) == {'password': 'new'}
 
 
-@pytest.mark.parametrize('error', [ops.SecretNotFoundError('not found'), ops.ModelError('ERROR permission denied')])
+@pytest.mark.parametrize('error', GONE)
 def test_given_a_secret_that_is_gone_when_it_is_read_anew_then_it_is_forgotten(cache, error):
     def refuse() -> dict[str, str]:
         raise error
