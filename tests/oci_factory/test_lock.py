@@ -63,6 +63,15 @@ def test_a_rebuild_waits_for_another_job_and_plans_anew(simulation: Simulation, 
     assert len(dispatches(environment)) == 1
 
 
+@pytest.mark.parametrize('minutes', [1, 5, 20])
+def test_who_has_waited_for_moments_waits_hardly_longer_than_it_has_to(simulation: Simulation, minutes: int) -> None:
+    held_for = datetime.timedelta(minutes=minutes)
+    simulation.cancel(held(simulation, 'valkey'), held_for)
+    simulation.run('RebuildForRelease', '24.04', 'valkey')
+    (again,) = [at for name, at in scheduled(child(simulation, 'wf/valkey'))[3:] if name == 'read_releases']
+    assert held_for <= again <= held_for * 1.1 + datetime.timedelta(seconds=20)
+
+
 def test_a_rebuild_of_another_image_does_not_wait(simulation: Simulation, environment: Server) -> None:
     held(simulation, 'vault')
     simulation.run('RebuildForRelease', '24.04', 'valkey')

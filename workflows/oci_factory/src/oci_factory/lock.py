@@ -6,7 +6,7 @@ The contract, for every job that builds, releases or judges an image:
   refuses a second workflow under an identifier that is in use, whoever asks, so two cannot have it.
 - The lock ends with its holder, however that ends: the server terminates it when its parent is closed, also where that
   failed, was terminated or ran into a timeout. Nobody has to release it, and it takes no worker to do so.
-- Who is refused asks again after a while. There is no order among those who wait.
+- Who is refused asks again after a while, by a timer, which needs no worker. There is no order among those who wait.
 - A person can hold an image, too: start `ImageLock` under that identifier, and cancel it afterwards. Cancelling or
   terminating a job's lock, likewise, lets the next job begin beside it.
 
@@ -25,7 +25,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 _FIRST = timedelta(seconds=10)
 _LONGEST = timedelta(minutes=5)
-"""Between two attempts, each of which adds some ten events to the history: a day of them is 3000."""
+"""Between two attempts, each of which adds some ten events to the history: a day of them is 3500."""
+
+_SHARE = 10
+"""Who has waited for so many minutes waits at most one in vain."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +73,7 @@ async def acquire(image: str, patience: timedelta) -> Taken:
         patience: how long to wait for those who have it.
     """
     name = identifier(image)
-    end, delay, waited = workflow.now() + patience, _FIRST, False
+    begin, waited = workflow.now(), False
     while True:
         try:
             await workflow.start_child_workflow(
@@ -81,9 +84,10 @@ async def acquire(image: str, patience: timedelta) -> Taken:
             )
             return Taken(waited)
         except WorkflowAlreadyStartedError:
-            if workflow.now() + delay > end:
+            so_far = workflow.now() - begin
+            delay = min(max(so_far / _SHARE, _FIRST), _LONGEST)
+            if so_far + delay > patience:
                 why = f'other jobs have had {image} for {patience}: the input of the workflow {name} names the last one'
                 return Taken(waited, why)
         waited = True
         await asyncio.sleep(delay.total_seconds())
-        delay = min(delay * 2, _LONGEST)
