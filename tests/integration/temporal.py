@@ -81,6 +81,22 @@ def idle_poll(address: str) -> str:
     return asyncio.run(main())
 
 
+def failures(address: str, workflow_id: str) -> list[str]:
+    """Why what a workflow waits for has failed the last time; nothing where it has not, or is not there yet."""
+
+    async def main() -> list[str]:
+        client = await Client.connect(address)
+        try:
+            there = await client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return []
+        return [one.last_failure.message for one in there.raw_description.pending_activities]
+
+    return asyncio.run(main())
+
+
 def start_many(address: str, workflow: str, argument: object, *, prefix: str, queue: str, count: int) -> None:
     """Start workflows and leave them running."""
 
