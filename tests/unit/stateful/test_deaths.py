@@ -163,7 +163,7 @@ def test_given_a_death_with_the_pod_or_the_leadership_when_settled_then_all_is_d
             continue
         undisturbed.deliver(unit, moment.hook)
         _lose(undisturbed, unit, loses, others)
-        _settle(undisturbed)
+        _settle(undisturbed, moment.app)
         wanted = undisturbed.picture()
         for number in _crossings(moment):
             suite, unit = moment.again()
@@ -171,7 +171,7 @@ def test_given_a_death_with_the_pod_or_the_leadership_when_settled_then_all_is_d
 
             suite.deliver(unit, moment.hook, die_at=number)
             _lose(suite, unit, loses, others)
-            _settle(suite)
+            _settle(suite, moment.app)
 
             difference = straight.compare(wanted, suite.picture())
             assert not difference, f'{_told(moment, number)}, and its {loses} was lost:\n{difference}'
@@ -184,7 +184,7 @@ def _lose(suite: Suite, unit: Unit, what: str, others: list[int]) -> None:
         suite.replace_pod(unit)
 
 
-def _settle(suite: Suite) -> None:
-    """Until a leader that is none any more knows it: one whose hook has ended well gets no other by that."""
+def _settle(suite: Suite, app: str) -> None:
+    """Until a leader that is none any more knows it: one whose hook has ended well may get no other that tells it."""
     suite.settle()
-    suite.tell_of_time([unit for unit in suite.units() if unit.deposed])
+    suite.tell_of_time([unit for unit in suite.units() if unit.app == app])
