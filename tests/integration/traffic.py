@@ -164,7 +164,7 @@ class Groups:
     """
 
     def __init__(self, bus: Bus, read: Sequence[tuple[str, str]]) -> None:
-        self._read = read
+        self._bus, self._read = bus, read
         self._admin = AdminClient(bus.brokers().options())
 
     def progress(self) -> tuple[int, int] | None:
@@ -172,6 +172,8 @@ class Groups:
         try:
             return self._acknowledged(), self._there()
         except (confluent_kafka.KafkaException, TimeoutError):
+            # One that has lost its broker twice may never find it again.
+            self._admin = AdminClient(self._bus.brokers().options())
             return None
 
     def acknowledged(self) -> int:
