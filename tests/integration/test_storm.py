@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -355,6 +356,14 @@ def test_given_events_that_flow_when_kafkas_password_is_changed_then_the_worker_
     _calm(scene.juju)
 
 
+def _knows(scene: Scene, variable: str) -> bool:
+    """Whether the worker has a variable; Juju replaces its pod for a file that is attached."""
+    with contextlib.suppress(AssertionError):
+        environment = 'cat /srv/temporal-worker/environment.json'
+        return variable in suite.pod_exec(scene.juju, POD, suite.CONTAINER[suite.WORKER], environment)
+    return False
+
+
 def _colours(scene: Scene, status: str) -> list[str]:
     """Of the posts that tell of a status."""
     attachments = [attachment for post in scene.factory.posts() for attachment in post['props']['attachments']]
@@ -367,11 +376,7 @@ def test_given_mattermost_when_github_refuses_the_token_then_people_are_told_of_
     env = tmp_path / 'worker.env'
     env.write_text('\n'.join(dotenv({**scene.environment, **scene.factory.mattermost()})))
     scene.juju.cli('attach-resource', suite.WORKER, f'env-file={env}')
-    settings = 'cat /srv/temporal-worker/environment.json'
-    suite.wait_until(
-        lambda: 'MATTERMOST' in suite.pod_exec(scene.juju, POD, suite.CONTAINER[suite.WORKER], settings),
-        'the worker has the settings of Mattermost',
-    )
+    suite.wait_until(lambda: _knows(scene, 'MATTERMOST_SERVER'), 'the worker has the settings of Mattermost', 120)
     suite.wait_active(scene.juju)
     # Mattermost fails less often than is tried; of one post it has only lost the answer.
     scene.factory.fail(
