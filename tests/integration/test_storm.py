@@ -1,7 +1,7 @@
 """A thousand events on a real Kafka while everything they pass through is killed: each is acted upon once, none lost.
 
-And a password of Kafka's is changed while they flow. Broker, registry and the services that a rebuild asks run beside
-the cluster, in the test's own process or below it.
+And a password of Kafka's is changed while they flow; people are told of what waits, by Mattermost and by the status.
+Broker, registry and the services that a rebuild asks run beside the cluster, in the test's own process or below it.
 """
 
 from __future__ import annotations

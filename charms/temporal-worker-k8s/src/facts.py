@@ -10,20 +10,20 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import ops
-from command import Command
 from ops import pebble
-from standing_options import Options
 from temporal_charms import host_info, turns
 from temporal_charms.admin import Frontend
 from temporal_charms.secret_cache import SecretCache
 from temporal_charms.workload import read
 
 from authentication import Authentication
+from command import Command
 from encryption import Encryption
 from integrations import Integrations
 from loader.layout import PREPARED, SETTINGS, Prepared, Settings
 from loader.standing import FILE, Standing
 from options import Config, address
+from standing_options import Options
 from variables import Secrets, Variables
 
 T = TypeVar('T')

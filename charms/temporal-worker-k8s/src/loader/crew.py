@@ -240,13 +240,14 @@ class Crew:
 
     async def _unreached(self) -> str:
         """Why another connection cannot be made either, where a person has to mend it; empty otherwise."""
-        try:
-            await self.connect()
-        except RuntimeError as error:
-            return transport.problem(self._wanted, self._keys, str(error))
-        except (RPCError, Refused, Unreachable, TimeoutError):
-            # The next look of the one that is there tells more.
-            return ''
+        # Only a handshake fails for a reason that another one tells.
+        if self._wanted.tls:
+            try:
+                await self.connect()
+            except RuntimeError as error:
+                return transport.problem(self._wanted, self._keys, str(error))
+            except (RPCError, Refused, Unreachable, TimeoutError):
+                pass
         return ''
 
     async def _drain(self, client: Client, workers: list[Worker], running: list[asyncio.Task[None]]) -> None:

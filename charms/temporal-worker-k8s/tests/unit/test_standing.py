@@ -10,10 +10,10 @@ import ops
 import pytest
 import world
 from ops import testing
-from standing_options import Options
 
 from loader.layout import Prepared
 from loader.standing import Consumer, Schedule, Standing
+from standing_options import Options
 from workload import Health
 
 REBUILD = 'rebuild: {workflow: Hello, arguments: ["*", 1], every: 2d, offset: 2h}'
