@@ -50,7 +50,11 @@ def deployed(juju: jubilant.Juju, empty: set[str]) -> None:
 def _remove(juju: jubilant.Juju, *apps: str) -> None:
     juju.remove_application(*apps, destroy_storage=True)
     juju.wait(
-        lambda status: not set(apps) & set(status.apps), error=jubilant.any_error, timeout=300, successes=1, delay=0.5
+        lambda status: not set(apps) & set(status.apps),
+        error=lambda status: jubilant.any_error(status) and bool(suite.failed_hooks(juju, *status.apps)),
+        timeout=300,
+        successes=1,
+        delay=0.5,
     )
 
 
