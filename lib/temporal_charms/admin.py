@@ -161,14 +161,13 @@ class Schema:
             return None
         versions = _pair(databag, 'schema_versions', str)
         limits = _pair(databag, 'connection_limits', int)
-        shards = databag.get('shards', '')
         return cls(
             databag['schema_status'],
             SchemaVersions(*versions) if versions else None,
             databag.get('schema_of', ''),
             databag.get('schema_reason', ''),
             ConnectionLimits(*limits) if limits else None,
-            int(shards) if shards.isdigit() else None,
+            databags.number(databag.get('shards', '')),
         )
 
 

@@ -76,8 +76,8 @@ class Cluster:
         """Read the provider's databag; None until everything needed is there."""
         databases = databags.load_json(databag, 'databases')
         schema = databags.load_json(databag, 'schema')
-        frontend = admin.load_frontend(databag)
-        if frontend is None:
+        frontend, shards = admin.load_frontend(databag), databags.number(databag.get('shards', ''))
+        if not frontend or not shards:
             return None
         try:
             return cls(
@@ -86,10 +86,10 @@ class Cluster:
                 databag['credentials'],
                 frontend,
                 databag['server_version'],
-                int(databag['shards']),
+                shards,
                 admin.Schema.load(schema) if isinstance(schema, dict) else None,
                 databag.get('dynamic_config', ''),
-                int(databag.get('connections_elsewhere') or 0),
+                databags.number(databag.get('connections_elsewhere', '')) or 0,
             )
         except (KeyError, TypeError, ValueError):
             return None
@@ -125,8 +125,8 @@ class Member:
     @classmethod
     def load(cls, app: str, databag: Mapping[str, str]) -> Member | None:
         """Read a member's databag; None until it says what it runs."""
-        services, numbers = databag.get('services', ''), [databag.get(key, '') for key in ('units', 'connections')]
-        if not services or not all(number.isdigit() for number in numbers):
+        services = databag.get('services', '')
+        units, connections = (databags.number(databag.get(key, '')) for key in ('units', 'connections'))
+        if not services or units is None or connections is None:
             return None
-        units, connections = map(int, numbers)
         return cls(app, tuple(services.split(',')), units, connections, databag.get('server_version', ''))

@@ -9,6 +9,8 @@ from typing import Any
 
 import ops
 
+_DIGITS = 15
+
 
 def publish(databag: MutableMapping[str, str], content: Mapping[str, str]) -> None:
     """Make a databag of our own say exactly `content`, but for what Juju itself keeps in it.
@@ -43,8 +45,13 @@ def load_json(databag: Mapping[str, str], key: str) -> Any:
     """
     try:
         return json.loads(databag[key])
-    except (KeyError, ValueError):
+    except (KeyError, RecursionError, ValueError):
         return None
+
+
+def number(text: str) -> int | None:
+    """A whole number as the other side wrote it, zero or more; None if it is none, or larger than anything here."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 
 def dump_json(value: Any) -> str:

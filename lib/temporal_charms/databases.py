@@ -9,6 +9,9 @@ import re
 _LONGEST = 49
 """Newer PostgreSQL charms make roles from a database's name and refuse longer ones."""
 
+_ENDINGS = ('-visibility',)
+"""What the suite's charms use as a suffix."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
@@ -47,7 +50,9 @@ def database_name(model: str, application: str, suffix: str = '') -> str:
         suffix: tells several databases of one application apart.
     """
     plain = '_'.join(re.sub(r'[^a-z0-9]+', '_', part.lower()) for part in (model, application, suffix) if part)
-    if len(plain) <= _LONGEST:
+    # Else an application `a-visibility` would be given what belongs to the application `a`.
+    ambiguous = not suffix and application.endswith(_ENDINGS)
+    if len(plain) <= _LONGEST and not ambiguous:
         return plain
     mark = hashlib.sha256(plain.encode()).hexdigest()[:8]
     return f'{plain[: _LONGEST - 9]}_{mark}'

@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from temporal_charms import databags
 from temporal_charms.admin import Frontend
 
 PENDING, GRANTED, REFUSED = 'pending', 'granted', 'refused'
@@ -81,7 +82,7 @@ def dump(frontend: Frontend, grant: Grant | None = None) -> dict[str, str]:
 
 def load(databag: Mapping[str, str]) -> Frontend | None:
     """Read the provider's databag; None until it says where the server is."""
-    host, port = databag.get('host', ''), databag.get('port', '')
-    if not host or not port.isdigit():
+    host, port = databag.get('host', ''), databags.number(databag.get('port', ''))
+    if not host or not port:
         return None
-    return Frontend(host, int(port), databag.get('tls', '').lower() == 'true', databag.get('ca', ''))
+    return Frontend(host, port, databag.get('tls', '').lower() == 'true', databag.get('ca', ''))

@@ -26,6 +26,9 @@ _logger = logging.getLogger(__name__)
 # The library tells every step, and Juju's log takes a process for each line.
 _logger.setLevel(logging.INFO)
 
+_PORT = 5432
+"""Where none is said."""
+
 
 def request(relation: ops.Relation, unit: ops.Unit, database: str, *, leader: bool) -> None:
     """Ask for a database. Old providers wait until every unit has repeated what the leader asked for.
@@ -56,11 +59,10 @@ def database(relation: ops.Relation, unit: ops.Unit, name: str) -> Database | No
     if not text:
         return None
     master = ConnectionString(text)
-    if not (master.host and master.user and master.password):
+    port = databags.number(str(master.port or _PORT))
+    if not (master.host and port and master.user and master.password):
         return None
-    return Database(
-        Endpoint(master.host, int(master.port or 5432), master.dbname or name), master.user, master.password
-    )
+    return Database(Endpoint(master.host, port, master.dbname or name), master.user, master.password)
 
 
 @contextlib.contextmanager

@@ -47,8 +47,9 @@ def database(relation: ops.Relation, secret: Callable[[str], Mapping[str, str]])
         return None
     remote = relation.data[relation.app]
     endpoint, name = remote.get('endpoints', '').split(',')[0], remote.get('database', '')
-    host, _, port = endpoint.rpartition(':')
-    if not (host and port.isdigit() and name):
+    host, _, text = endpoint.rpartition(':')
+    port = databags.number(text)
+    if not (host and port and name):
         return None
     try:
         user = secret(remote['secret-user']) if 'secret-user' in remote else remote
@@ -61,5 +62,5 @@ def database(relation: ops.Relation, secret: Callable[[str], Mapping[str, str]])
     if not (username and password):
         return None
     return Database(
-        Endpoint(host, int(port), name, tls.get('tls', '').lower() == 'true', tls.get('tls-ca', '')), username, password
+        Endpoint(host, port, name, tls.get('tls', '').lower() == 'true', tls.get('tls-ca', '')), username, password
     )

@@ -112,4 +112,4 @@ def _note(key: str, kept: int, found: int) -> dict[str, str]:
 
 def _plain(text: str) -> str:
     """Without what cannot stand in an argument."""
-    return text.replace('\0', '\N{REPLACEMENT CHARACTER}')
+    return text.replace('\0', '\N{REPLACEMENT CHARACTER}').encode(errors='replace').decode()

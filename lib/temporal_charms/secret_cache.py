@@ -64,11 +64,17 @@ class SecretCache:
         """Take up the newest revision of a secret that has changed; one that is gone since then is forgotten.
 
         The relation over which it was granted may have gone before the event came, or before it could be run again.
-        Juju answers "not found" then, or that the unit may not read it.
+        Juju answers "not found" then, or that the unit may not read it. Where it does not answer, the hook is to be run
+        again: no other tells of this revision.
+
+        Raises:
+            ops.ModelError: when Juju does not answer.
         """
         try:
             self.put(secret.id or '', secret.get_content(refresh=True))
-        except ops.ModelError:
+        except ops.ModelError as error:
+            if not _gone(error):
+                raise
             self.forget(secret.id or '')
 
     def forget(self, uri: str) -> None:

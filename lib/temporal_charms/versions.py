@@ -30,7 +30,7 @@ SUPPORTED = ' and '.join('.'.join(map(str, minor)) for minor in REQUIRED_SCHEMA)
 
 def parse(text: str) -> Version | None:
     """The first version number in a text such as "temporal version 1.32.2"; None if there is none."""
-    match = re.search(r'\b(\d+(?:\.\d+)+)', text)
+    match = re.search(r'(?<![\w.])(\d{1,9}(?:\.\d{1,9})+)(?!\d)', text, re.ASCII)
     return tuple(int(part) for part in match[1].split('.')) if match else None
 
 

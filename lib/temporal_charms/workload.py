@@ -21,8 +21,9 @@ from temporal_charms import versions
 
 _logger = logging.getLogger(__name__)
 
-_SIGNAL, _NO_PROGRAM = 128, (126, 127)
-"""Exit codes of programs that Pebble runs."""
+_SIGNAL = 128
+NO_PROGRAM = (126, 127)
+"""Exit codes of programs that Pebble runs, and of those that are not there."""
 
 USER_ID = 1000
 """The user `temporal` of the official images; also what they are laid out for."""
@@ -129,7 +130,7 @@ def image_version(container: ops.Container, program: str) -> versions.Version | 
         # From 128 on a signal ended it; 126 and 127 are a shell's words for a program that it does not find.
         if error.exit_code >= _SIGNAL:
             raise _not_told(container, program, error) from error
-        if error.exit_code not in _NO_PROGRAM:
+        if error.exit_code not in NO_PROGRAM:
             _logger.warning('%s tells no version: %s', program, error)
             return None
         text = 'none'

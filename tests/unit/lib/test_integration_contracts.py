@@ -40,6 +40,14 @@ def _secret(uri: str) -> Mapping[str, str]:
     return SECRETS[uri]
 
 
+@pytest.mark.parametrize('port', ['', 'abc', '²', '9' * 5000])
+def test_given_a_port_that_is_none_then_there_is_no_database_yet(port):
+    said = {'endpoints': f'h:{port}', 'database': 'd', 'username': 'u', 'password': 'hush'}
+
+    with _relation(said) as relation:
+        assert postgresql_client.database(relation, _secret) is None
+
+
 KAFKA = {
     'endpoints': 'k-0:9093,k-1:9093', 'topic': 't', 'consumer-group-prefix': 'g-', 'secret-user': USER,
     'secret-tls': TLS,

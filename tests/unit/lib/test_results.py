@@ -79,7 +79,7 @@ def test_given_an_object_without_lists_that_is_too_long_then_it_is_cut_as_text()
 
 def test_given_what_no_argument_can_hold_then_it_is_replaced():
     assert results.cut('a', 'x\0y\ud800') == {'a': 'x�y?'}
-    assert results.sentence('x\0y') == 'x�y'
+    assert results.sentence('x\0y\ud800') == 'x�y?'
 
 
 def test_given_a_sentence_that_is_too_long_then_it_is_cut():

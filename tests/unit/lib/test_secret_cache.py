@@ -74,6 +74,19 @@ def test_given_a_secret_that_has_gone_when_refreshed_then_it_is_forgotten(cache,
     assert cache().get(URI, _reader('new')) == {'password': 'new'}
 
 
+def test_given_a_secret_that_juju_cannot_read_now_when_refreshed_then_what_is_known_stays_and_the_error_is_raised(
+    cache,
+):
+    secret = mock.Mock(spec=ops.Secret, id=SAME)
+    secret.get_content.side_effect = ops.ModelError('ERROR connection is shut down')
+    cache().get(URI, _reader('old'))
+
+    with pytest.raises(ops.ModelError):
+        cache().refresh(secret)
+
+    assert cache().get(URI, _reader()) == {'password': 'old'}
+
+
 def test_given_no_container_when_read_then_every_hook_asks_juju(cache, monkeypatch):
     def fail(*_: object, **__: object) -> None:
         raise pebble.ConnectionError('not started')
