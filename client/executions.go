@@ -58,7 +58,8 @@ func executions(ctx context.Context, s *server, arguments executionsArguments) (
 }
 
 func runningIn(ctx context.Context, s *server, name string, limit int32) (running, error) {
-	const query = `ExecutionStatus = "Running"`
+	// Not only those that are "Running": one that is paused is open, too, and servers before 1.32 know no such word.
+	const query = `CloseTime IS NULL`
 	result := running{Namespace: name, Executions: []execution{}}
 	err := patiently(ctx, s, name, func() error {
 		counted, err := s.workflow.CountWorkflowExecutions(ctx,

@@ -7,6 +7,7 @@ keys; what is nested is JSON. Imported where it is used: hooks that run no actio
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +28,11 @@ from workload import Workload
 
 _DELETION = 60.0
 """Seconds for a deletion to begin: a workflow of the server's does it."""
+
+_RELEASE = re.compile(r'\d+\.\d+\.\d+(-[-.\w]+)?')
+
+_SEARCH = 60.0
+"""Seconds to look for running workflows in every namespace."""
 
 _NAMED = 20
 """Running workflows of each namespace that are named, as far as there is room; all are counted."""
@@ -194,6 +200,10 @@ def _restart(context: Context) -> dict[str, object]:
         context.workload.restart('action restart')
     except pebble.ChangeError as error:
         raise Failed('the server ended as it started, and is started again: juju debug-log has its words') from error
+    except pebble.TimeoutError as error:
+        raise Failed(
+            'the server takes long to stop, and is started after that: juju status says when it serves'
+        ) from error
     return {'restarted': context.facts.here.unit}
 
 
@@ -215,7 +225,7 @@ def _wait_ready(context: Context) -> dict[str, object]:
 def _pre_upgrade_check(context: Context) -> dict[str, object]:
     facts, text = context.facts, context.params['version'].strip()
     target, present = versions.parse(text), facts.image.version
-    if target is None or len(target) < 3:
+    if target is None or not _RELEASE.fullmatch(text):
         raise Failed(f'version must be like 1.32.2, not {text[:40] or "empty"}')
     needed = versions.required_schema(target)
     if needed is None:
@@ -239,7 +249,7 @@ def _pre_upgrade_check(context: Context) -> dict[str, object]:
 
 def _prepare_removal(context: Context) -> dict[str, object]:
     try:
-        with context.server() as server:
+        with context.server(_SEARCH) as server:
             found = [each for each in server.running(_NAMED) if each.running]
     except Refused as refused:
         if context.params['force']:

@@ -244,6 +244,16 @@ def test_given_a_server_that_does_not_start_when_restarted_then_the_action_says_
         act('restart')
 
 
+def test_given_a_server_that_takes_long_to_stop_when_restarted_then_the_action_says_so(act, server, monkeypatch):
+    def wait_in_vain(*_: object) -> None:
+        raise pebble.TimeoutError('timed out waiting for change')
+
+    monkeypatch.setattr('ops.Container.restart', wait_in_vain)
+
+    with pytest.raises(testing.ActionFailed, match='the server takes long to stop, and is started after that'):
+        act('restart')
+
+
 def test_given_no_server_when_restarted_then_the_action_says_what_is_missing(act, server):
     with pytest.raises(testing.ActionFailed) as failed:
         act('restart', world.state(databases='none'))
@@ -309,6 +319,8 @@ def test_given_a_server_that_serves_then_it_may_be_upgraded_to_a_release_of_the_
         ('', 'version must be like 1.32.2, not empty'),
         ('latest', 'version must be like 1.32.2, not latest'),
         ('1.32', 'version must be like 1.32.2, not 1.32'),
+        ('1.32.2.7', 'version must be like 1.32.2, not 1.32.2.7'),
+        (f'{"9" * 5000}.1.1', f'version must be like 1.32.2, not {"9" * 40}'),
         ('1.99.0', 'this charm runs 1.31 and 1.32, not 1.99.0'),
     ],
 )
