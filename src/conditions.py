@@ -44,7 +44,7 @@ def _schema_is_ready(facts: Facts) -> bool:
     answer, pair = facts.schema.answer, facts.databases.pair
     if answer is None or pair is None or answer.status != admin.READY or not answer.versions:
         return False
-    return answer.of == admin.fingerprint(*(database.endpoint for database in pair)) and _schema_suffices(facts)
+    return answer.of == facts.fingerprint and _schema_suffices(facts)
 
 
 def _schema_suffices(facts: Facts) -> bool:
@@ -63,6 +63,10 @@ def _schema_status(facts: Facts) -> ops.StatusBase:
     if facts.member:
         return ops.WaitingStatus(f'waiting for {facts.membership.provider} to have its schema ready')
     return ops.WaitingStatus('waiting for the admin charm to report the schema')
+
+
+def _supported(facts: Facts) -> bool:
+    return facts.image.version is not None and versions.required_schema(facts.image.version) is not None
 
 
 def _upgrade(facts: Facts) -> str:
@@ -145,6 +149,8 @@ CONDITIONS: tuple[Condition[Facts], ...] = (
         'database-relations',
         lambda facts: not facts.databases.problem,
         lambda facts: ops.BlockedStatus(facts.databases.problem),
+        # A relation too many takes no database away; where there is none, `databases` stops the server.
+        stops=False,
     ),
     Condition(
         'admin-relation',
@@ -165,10 +171,12 @@ CONDITIONS: tuple[Condition[Facts], ...] = (
         'container',
         lambda facts: facts.image.reachable,
         lambda facts: ops.WaitingStatus('waiting for the container to start'),
+        # Pebble may only have been slow to answer: a server that runs all the same goes on.
+        stops=False,
     ),
     Condition(
         'image',
-        lambda facts: facts.image.version is not None and versions.required_schema(facts.image.version) is not None,
+        lambda facts: not facts.image.reachable or _supported(facts),
         lambda facts: ops.BlockedStatus(_image_sentence(facts)),
     ),
     Condition(

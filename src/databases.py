@@ -18,7 +18,7 @@ class Databases:
     """The two databases, whichever relations provide them.
 
     Attributes:
-        problem: no pair, half a pair or both.
+        problem: no pair, half a pair or both; or a pair beside a cluster that has its own. What is provided holds.
         provider: the application that was asked, for the status.
         persistence: the database of workflows; None until it is provided.
         visibility: the database of the list of workflows; None until it is provided.
@@ -35,23 +35,29 @@ class Databases:
         app = model.app.name
         related = {name: relation_of(model, name) for name in (*LEGACY, *CURRENT)}
         used = [pair for pair in (LEGACY, CURRENT) if any(related[name] for name in pair)]
+        # Of two pairs the first one holds, which a server may be using.
+        used.sort(key=lambda pair: min(relation.id for name in pair if (relation := related[name])))
         if not used:
             return cls(
                 f'no database: juju integrate {app}:database postgresql-k8s:database, '
                 f'and {app}:visibility-database likewise'
             )
-        if len(used) > 1:
-            both = [name for name in (*LEGACY, *CURRENT) if related[name]]
-            return cls(f'two kinds of database relation ({", ".join(both)}): remove those of one kind')
-        (pair,) = used
+        pair, problem = used[0], ''
         missing = [name for name in pair if not related[name]]
+        if len(used) > 1:
+            later = next((name, other) for name in used[1] if (other := related[name]))
+            both = [name for name in (*LEGACY, *CURRENT) if related[name]]
+            problem = (
+                f'two kinds of database relation ({", ".join(both)}), remove those of one kind: '
+                f'juju remove-relation {app}:{later[0]} {later[1].app.name}'
+            )
+        elif missing:
+            problem = f'half a pair of databases: juju integrate {app}:{missing[0]} with PostgreSQL, too'
         if missing:
-            return cls(f'half a pair of databases: juju integrate {app}:{missing[0]} with PostgreSQL, too')
+            return cls(problem)
         found = [_database(model, related[name], name, secrets) for name in pair]
         provider = related[pair[0]]
-        return cls(
-            provider=provider.app.name if provider and provider.app else '', persistence=found[0], visibility=found[1]
-        )
+        return cls(problem, provider.app.name if provider and provider.app else '', found[0], found[1])
 
     @classmethod
     def of_cluster(
@@ -66,12 +72,21 @@ class Databases:
             secrets: what is known already.
         """
         app = model.app.name
-        own = [name for name in (*LEGACY, *CURRENT) if relation_of(model, name)]
-        if own:
-            return cls(
-                f'{app} is a member of the cluster of {relation.app.name} and needs no database of its own: '
-                f'juju remove-relation {app}:{own[0]} PROVIDER'
-            )
+        own = [(other.id, name) for name in (*LEGACY, *CURRENT) if (other := relation_of(model, name))]
+        if not own:
+            return cls._handed_over(model, relation, told, secrets)
+        problem = (
+            f'{app} is a member of the cluster of {relation.app.name} and needs no database of its own: '
+            f'juju remove-relation {app}:{own[0][1]} PROVIDER'
+        )
+        # What came first holds, which a server may be using.
+        first = cls.load(model, secrets) if min(own)[0] < relation.id else None
+        return dataclasses.replace(first or cls._handed_over(model, relation, told, secrets), problem=problem)
+
+    @classmethod
+    def _handed_over(
+        cls, model: ops.Model, relation: ops.Relation, told: cluster.Cluster | None, secrets: SecretCache
+    ) -> Databases:
         if told is None:
             return cls(provider=relation.app.name)
         try:

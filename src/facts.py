@@ -91,12 +91,14 @@ class Peers:
     Attributes:
         asked: about restarting their servers.
         shards: the shard count with which the server was first started; None before.
+        shards_of: fingerprint of the databases on which that was; empty where it was not written down.
         version: of the server that served last; None before.
         declared: namespaces that are or were declared, to whether they still are.
     """
 
     asked: turns.Asked = dataclasses.field(default_factory=turns.Asked)
     shards: int | None = None
+    shards_of: str = ''
     version: versions.Version | None = None
     declared: Mapping[str, bool] = dataclasses.field(default_factory=dict)
 
@@ -113,10 +115,10 @@ class Peers:
         if relation is None:
             return cls(asked)
         told = relation.data[model.app]
-        shards = told.get('shards', '')
         return cls(
             asked,
-            int(shards) if shards.isdigit() else None,
+            databags.number(told.get('shards', '')),
+            told.get('shards-of', ''),
             versions.parse(told.get('version', '')),
             databags.load_json(told, 'declared') or {},
         )
@@ -248,9 +250,16 @@ class Facts:
 
     @property
     def fixed_shards(self) -> int | None:
-        """The shard count that can no longer be changed: the database's own, else the one first started with."""
+        """The shard count that can no longer be changed: the database's own, else the one first started with on it."""
         answer = self.schema.answer
-        return (answer.shards if answer else None) or self.peers.shards
+        elsewhere = self.peers.shards_of not in ('', self.fingerprint)
+        return (answer.shards if answer else None) or (None if elsewhere else self.peers.shards)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the two databases; empty while they are not provided."""
+        pair = self.databases.pair
+        return admin.fingerprint(*(database.endpoint for database in pair)) if pair else ''
 
     @property
     def shards(self) -> int:

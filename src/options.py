@@ -12,7 +12,9 @@ from declared import Wanted
 from roles import FRONTEND, ROLES, Role
 
 LOG_LEVELS = ('debug', 'info', 'warn', 'error')
-_HOSTNAME = re.compile(r'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+_LABEL = r'[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?'
+# An Ingress takes no address: what stands after the last dot is no number.
+_HOSTNAME = re.compile(rf'({_LABEL}\.)*(?![0-9]+$){_LABEL}')
 _MOST_SHARDS = 16384
 _MOST_CONNECTIONS = 1000
 _MOST_RPS = 1_000_000
@@ -132,7 +134,10 @@ def _log_level(text: Mapping[str, str]) -> str:
 def _hostname(hostname: str) -> str:
     if _HOSTNAME.fullmatch(hostname) and len(hostname) <= 253:
         return ''
-    return f'external-hostname is no DNS name (lower case letters, digits, "-" and "."): {hostname[:60]}'
+    return (
+        'external-hostname is no DNS name (lower case letters, digits and "-", at most 63 between dots, no address): '
+        f'{hostname[:60]}'
+    )
 
 
 def _limits(text: str) -> tuple[dict[str, int], str]:

@@ -111,24 +111,25 @@ def _remark(facts: Facts, why: tuple[str, ...], waits_for: str) -> str:
 def _peers(facts: Facts, unmet: Condition[Facts] | None, turn: str) -> dict[str, str]:
     """What all units have to know: the shard count once a server has been started, the version once it has served."""
     peers = facts.peers
-    shards, version = peers.shards, '.'.join(map(str, peers.version or ()))
-    if shards is None and unmet is None and facts.databases.pair and not facts.member:
-        shards = facts.shards
+    shards, of, version = peers.shards, peers.shards_of, '.'.join(map(str, peers.version or ()))
+    if unmet is None and facts.databases.pair and not facts.member:
+        shards, of = facts.shards, facts.fingerprint
     if facts.health.serving and facts.image.version:
         version = facts.image.version_text
     named = peers.declared if facts.options.problem else declared.remember(peers.declared, facts.options.declared)
     known = databags.dump_json(named) if named else ''
-    return {'shards': str(shards or ''), 'version': version, 'turn': turn, 'declared': known}
+    return {'shards': str(shards or ''), 'shards-of': of, 'version': version, 'turn': turn, 'declared': known}
 
 
 def admin_request(facts: Facts, secret_uri: str) -> dict[str, str] | None:
     """What the leader tells the admin charm: nothing without databases; None if what it said before still holds."""
     pair = facts.databases.pair
+    if not facts.image.version or facts.databases.problem:
+        # The container is being replaced, or there is a relation too many. What was said is not taken back for that:
+        # the schema would be asked for anew.
+        return None if pair else {}
     if not pair or facts.member:
         return {}
-    if not facts.image.version:
-        # The container is being replaced. What was said is not taken back for that: the schema would be asked for anew.
-        return None
     persistence, visibility = (database.endpoint for database in pair)
     return admin.Request(persistence, visibility, secret_uri, facts.image.version_text, facts.here.frontend).dump()
 
@@ -144,10 +145,10 @@ def cluster_offer(facts: Facts, secret_uri: str, app: str) -> dict[str, str] | N
     pair = facts.databases.pair
     if facts.options.problem or facts.dynamic_config_problem:
         return None
+    if not facts.image.version or facts.databases.problem:
+        return None if pair else {}
     if not pair or facts.member:
         return {}
-    if not facts.image.version:
-        return None
     persistence, visibility = (database.endpoint for database in pair)
     others = sum(member.connections for member in facts.membership.members if member.app != app)
     return cluster.Cluster(

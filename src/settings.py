@@ -23,6 +23,13 @@ _HEADER = """\
 # Written by the charm; the server reads it again every ten seconds, without a restart.
 """
 
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's own, with quotes."""
+
+
+_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar('tag:yaml.org,2002:str', text, style='"'))
+
 _DRAIN = {
     'frontend.shutdownFailHealthCheckDuration': '1s',
     'frontend.shutdownDrainDuration': '7s',
@@ -118,7 +125,12 @@ def dynamic_config(facts: Facts) -> str:
     # The server looks at no case, and of two keys that differ in nothing else it takes either.
     given = {key.lower() for key in options.dynamic_config}
     content = {key: value for key, value in content.items() if key.lower() not in given}
-    return _HEADER + yaml.safe_dump(content | options.dynamic_config, sort_keys=True)
+    return _HEADER + dump(content | options.dynamic_config)
+
+
+def dump(content: dict[str, Any]) -> str:
+    """YAML that the server reads as we do: texts in quotes, since Go takes some for numbers that Python does not."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=True, width=1_000_000)
 
 
 def causes(facts: Facts, pair: tuple[Database, Database]) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import logging
 import pathlib
 
 import ops
-import yaml
 from ops import pebble
 from temporal_charms import workload
 
@@ -49,8 +49,11 @@ class Workload:
         if not self._container.can_connect():
             return True
         if wanted.stop:
-            if workload.stop(self._container, (SERVICE, layer.HEALTH)):
-                self._note('stop', [wanted.unmet.name] if wanted.unmet else [])
+            # One that takes longer than ops waits for it is stopped by Pebble all the same.
+            with contextlib.suppress(pebble.TimeoutError):
+                if not workload.stop(self._container, (SERVICE, layer.HEALTH)):
+                    return True
+            self._note('stop', [wanted.unmet.name] if wanted.unmet else [])
             return True
         written = workload.push(self._container, wanted.files)
         if SERVICE in wanted.layer.get('services', {}):
@@ -71,6 +74,8 @@ class Workload:
             # A database that is away just now is reason enough.
             _logger.error('the server ended as it started: %s', str(error)[-_LAST_WORDS:])
             return False
+        except pebble.TimeoutError:
+            _logger.warning('the server takes long to stop; Pebble starts it after that')
         if not running:
             self._note('start', [])
         elif wanted.why:
@@ -90,6 +95,7 @@ class Workload:
 
         Raises:
             ops.pebble.ChangeError: when it does not start.
+            ops.pebble.TimeoutError: when it takes long to stop; Pebble goes on.
         """
         self._container.restart(SERVICE, layer.HEALTH)
         self._note('restart', [reason])
@@ -109,7 +115,7 @@ class Workload:
             return ''
         try:
             judged = json.loads(workload.read(self._container, _JUDGED) or '{}')
-            content = yaml.safe_dump(options.dynamic_config)
+            content = settings.dump(options.dynamic_config)
             if judged.get('content') != content:
                 workload.push(self._container, [workload.File(_CANDIDATE, content)])
                 command = ['temporal-server', 'validate-dynamic-config', _CANDIDATE]
@@ -118,11 +124,15 @@ class Workload:
                 found = [line.strip() for line in output.splitlines() if line.startswith(('  error:', '  warning:'))]
                 judged = {'content': content, 'problem': '; '.join(line.split(': ', 1)[-1] for line in found)[:300]}
                 workload.push(self._container, [workload.File(_JUDGED, json.dumps(judged), owner=0)])
-        except pebble.ConnectionError:
-            return ''
-        except (pebble.APIError, pebble.ExecError, pebble.ChangeError):
+        except (pebble.ConnectionError, pebble.APIError):
             # An image without the server has a status of its own.
             return ''
+        except (pebble.ExecError, pebble.ChangeError, pebble.TimeoutError) as error:
+            if isinstance(error, pebble.ExecError) and error.exit_code in workload.NO_PROGRAM:
+                return ''
+            _logger.warning('cannot ask the server for its opinion of dynamic-config: %s', error)
+            self.wake()
+            return 'not checked yet, for the server did not come to an end with it; it is asked again in a moment'
         return judged['problem']
 
     def journal(self) -> list[dict[str, object]]:

@@ -68,7 +68,7 @@ def test_given_both_pairs_then_blocked_says_which_to_remove(juju, server):
     _integrate(juju, 'visibility')
     _integrate(juju, 'database')
     suite.wait_status(
-        juju, server, 'blocked: two kinds of database relation (db, visibility, database): remove those of one'
+        juju, server, 'blocked: two kinds of database relation (db, visibility, database), remove those of one'
     )
 
     juju.remove_relation(f'{suite.SERVER}:database', f'{suite.POSTGRESQL}:database')

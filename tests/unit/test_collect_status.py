@@ -49,7 +49,8 @@ _IMAGE = 'juju attach-resource temporal-k8s temporal-server-image=IMAGE'
         pytest.param(
             {'config': {'external-hostname': 'no such; name'}},
             ops.BlockedStatus(
-                'external-hostname is no DNS name (lower case letters, digits, "-" and "."): no such; name'
+                'external-hostname is no DNS name (lower case letters, digits and "-", at most 63 between dots, no '
+                'address): no such; name'
             ),
             id='hostname',
         ),
@@ -73,7 +74,10 @@ _IMAGE = 'juju attach-resource temporal-k8s temporal-server-image=IMAGE'
         ),
         pytest.param(
             {'relations': _BOTH},
-            ops.BlockedStatus('two kinds of database relation (db, visibility, database): remove those of one kind'),
+            ops.BlockedStatus(
+                'two kinds of database relation (db, visibility, database), remove those of one kind: '
+                'juju remove-relation temporal-k8s:database postgresql-k8s'
+            ),
             id='both pairs',
         ),
         pytest.param(

@@ -74,7 +74,18 @@ def test_given_the_defaults_then_nothing_is_wrong():
         ({'namespace_rps_limit': 'orders:5|orders:6'}, 'namespace-rps-limit names orders twice'),
         (
             {'external_hostname': 'no such; name'},
-            'external-hostname is no DNS name (lower case letters, digits, "-" and "."): no such; name',
+            'external-hostname is no DNS name (lower case letters, digits and "-", at most 63 between dots, no '
+            'address): no such; name',
+        ),
+        (
+            {'external_hostname': f'{"a" * 64}.example.com'},
+            'external-hostname is no DNS name (lower case letters, digits and "-", at most 63 between dots, no '
+            f'address): {"a" * 60}',
+        ),
+        (
+            {'external_hostname': '192.0.2.7'},
+            'external-hostname is no DNS name (lower case letters, digits and "-", at most 63 between dots, no '
+            'address): 192.0.2.7',
         ),
         ({'dynamic_config': 'a: [b'}, "dynamic-config is no YAML: line 1: expected ',' or ']', but got '<stream end>'"),
         (
@@ -117,6 +128,7 @@ def test_given_a_wrong_value_then_the_sentence_names_the_option(changes, problem
         ({'services': 'history'}, 'has_frontend', False),
         ({'namespace_rps_limit': 'a:1| b : 20 |'}, 'namespace_rps', {'a': 1, 'b': 20}),
         ({'external_hostname': ' temporal.example.com '}, 'hostname', 'temporal.example.com'),
+        ({'external_hostname': f'{"a" * 63}.7.example0'}, 'hostname', f'{"a" * 63}.7.example0'),
         ({'dynamic_config': '# nothing'}, 'dynamic_config', {}),
         ({'dynamic_config': ' \n\t'}, 'dynamic_config', {}),
         (

@@ -221,7 +221,18 @@ def test_given_a_follower_when_reconciled_then_it_writes_nothing_for_the_applica
 def test_given_a_first_start_when_reconciled_then_the_shard_count_is_remembered(run):
     out = run(world.state(config={'num-history-shards': 128}))
 
-    assert world.only(out, 'peer').local_app_data == {'shards': '128'}
+    told = world.only(out, 'peer').local_app_data
+    assert told == {'shards': '128', 'shards-of': world.schema()['schema_of']}
+
+
+def test_given_databases_that_have_taken_the_place_of_others_then_the_shard_count_is_the_operators_again(run):
+    peer = testing.PeerRelation('peer', local_app_data={'shards': '512', 'shards-of': 'others'})
+    state = world.state(config={'num-history-shards': 128})
+
+    out = run(dataclasses.replace(state, relations=[*world.without(state.relations, 'peer'), peer]))
+
+    assert world.only(out, 'peer').local_app_data['shards'] == '128'
+    assert out.get_container('temporal').service_statuses['temporal'] == pebble.ServiceStatus.ACTIVE
 
 
 def test_given_a_server_that_serves_when_the_notice_arrives_then_pebble_watches_it(ctx, run, health):

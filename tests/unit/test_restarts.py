@@ -126,6 +126,30 @@ def test_given_a_dynamic_configuration_when_the_validator_objects_then_the_old_o
     assert len(asked) == 1
 
 
+def test_given_a_validator_that_comes_to_no_end_then_the_configuration_stays_and_it_is_asked_again(ctx, run):
+    state = run(world.state())
+    container = state.get_container('temporal')
+    killed = testing.Exec(['temporal-server', 'validate-dynamic-config'], return_code=137)
+    containers = {dataclasses.replace(container, execs={*container.execs, killed})}
+    before = world.file(ctx, state, DYNAMIC)
+
+    config = {'dynamic-config': 'a: [{value: 1}]'}
+    out = ctx.run(ctx.on.config_changed(), dataclasses.replace(state, containers=containers, config=config))
+
+    assert out.unit_status.message.startswith('dynamic-config: not checked yet, ')
+    assert world.file(ctx, out, DYNAMIC) == before
+    assert 'again' in out.get_container('temporal').service_statuses
+
+
+def test_given_names_that_look_like_numbers_then_the_server_reads_texts(ctx, run):
+    """Its parser takes "12e45" for a number, and PyYAML sees no need to quote it."""
+    out = run(world.state(config={'namespace-rps-limit': '12e45:100|0o17:5'}))
+
+    content = world.file(ctx, out, DYNAMIC)
+    assert '"12e45"' in content
+    assert '"0o17"' in content
+
+
 def test_given_an_image_without_a_server_when_it_cannot_judge_then_the_image_is_what_is_wrong(run):
     missing = testing.Exec(['temporal-server'], return_code=127, stderr='not found')
     state = world.state(config={'dynamic-config': 'a: [{value: 1}]'}, containers={world.container(execs={missing})})
