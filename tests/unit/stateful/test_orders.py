@@ -13,7 +13,8 @@ What must hold, after each event:
 - No password stands in a databag of ours, in Pebble's plan, in an argument, a status, a log, the result of an action;
   and in no file that others may read.
 - A status is one of the charm's conditions, or active.
-- A server runs only with a supported image and with databases: one complete pair that is provided, or a cluster's.
+- A server runs only with a supported image and with databases: the pair that was there first and is
+  provided, or a cluster's.
 
 At rest, before and after mending:
 
