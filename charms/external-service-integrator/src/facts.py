@@ -12,6 +12,9 @@ from temporal_charms.secret_cache import identifier
 
 _URL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://[^\s@/?#]+([/?#]\S*)?')
 
+# Terraform's provider makes secrets with any keys, and ops refuses to hand over such.
+_KEY = re.compile(r'[a-z](-?[a-z0-9]){2,}')
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -75,6 +78,11 @@ class Credentials:
             return cls(problem=f'credentials: secret:{name} is not there, or not granted: {remedy}')
         if URL in content:
             return cls(problem=f'credentials: secret:{name} has a key {URL}, which is the option: take it out there')
+        if refused := next((key for key in content if not _KEY.fullmatch(key)), ''):
+            return cls(
+                problem=f'credentials: secret:{name} has a key {refused[:40]}, which Juju does not let charms use (three '
+                'or more of a-z, 0-9 and -, beginning with a letter): give it another name there'
+            )
         if binary := next((key for key, value in content.items() if '\0' in value), ''):
             return cls(problem=f'credentials: secret:{name} has binary data under {binary}: mend the secret')
         return cls(content)
