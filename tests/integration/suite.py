@@ -225,11 +225,18 @@ def wait_forgotten(juju: jubilant.Juju, endpoint: str, *apps: str, timeout: floa
         wait_until(lambda: not remembers(), f'{app} has forgotten {endpoint}', timeout)
 
 
+_BY_JUJU = (' failed: context canceled', ': getting peer relation by key: relation not found')
+"""How the line of a failed hook ends that Juju 4 itself has cut off.
+
+While a unit with a volume goes, it restarts the unit's agent (juju/juju issue 22971). And from units that are going and
+blocked it takes all relations after some twenty seconds, whatever hook runs (pull request 21690).
+"""
+
+
 def failed_hooks(juju: jubilant.Juju, *apps: str) -> list[str]:
     """The lines of Juju's log that tell of a failed hook or an exception.
 
-    A hook that Juju 4 itself cuts off while a unit with a volume goes counts as none: it runs that again by itself.
-    Source: juju/juju issue 22971.
+    A hook that Juju 4 itself cuts off while a unit goes counts as none: Juju runs it again (`_BY_JUJU`).
 
     Args:
         juju: the model.
@@ -239,7 +246,7 @@ def failed_hooks(juju: jubilant.Juju, *apps: str) -> list[str]:
     units = tuple(f'unit-{app}-' for app in ours)
     words = (' failed: ', 'Traceback', 'Uncaught exception')
     lines = juju.cli('debug-log', '--replay', '--no-tail', '--level', 'ERROR').splitlines()
-    lines = [line for line in lines if line.startswith(units) and not line.endswith(' failed: context canceled')]
+    lines = [line for line in lines if line.startswith(units) and not line.endswith(_BY_JUJU)]
     return [line for line in lines if any(word in line for word in words)]
 
 

@@ -80,8 +80,8 @@ class Credentials:
             return cls(problem=f'credentials: secret:{name} has a key {URL}, which is the option: take it out there')
         if refused := next((key for key in content if not _KEY.fullmatch(key)), ''):
             return cls(
-                problem=f'credentials: secret:{name} has a key {refused[:40]}, which Juju does not let charms use (three '
-                'or more of a-z, 0-9 and -, beginning with a letter): give it another name there'
+                problem=f'credentials: secret:{name} has a key {refused[:40]}, which Juju does not let charms use '
+                '(three or more of a-z, 0-9 and -, beginning with a letter): give it another name there'
             )
         if binary := next((key for key, value in content.items() if '\0' in value), ''):
             return cls(problem=f'credentials: secret:{name} has binary data under {binary}: mend the secret')

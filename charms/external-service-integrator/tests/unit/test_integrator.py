@@ -161,8 +161,8 @@ GRANT = 'mend credentials, or juju grant-secret 9m4e2mr0ui3e8a215n4g mail'
         ),
         (
             {'secrets': {_login(pw='x')}},
-            'credentials: secret:9m4e2mr0ui3e8a215n4g has a key pw, which Juju does not let charms use (three or more of '
-            'a-z, 0-9 and -, beginning with a letter): give it another name there',
+            'credentials: secret:9m4e2mr0ui3e8a215n4g has a key pw, which Juju does not let charms use (three or more '
+            'of a-z, 0-9 and -, beginning with a letter): give it another name there',
         ),
         (
             {'secrets': {_login(token='a\0b')}},
