@@ -109,6 +109,8 @@ BEFORE_CODE: tuple[Condition[Facts], ...] = (
         'container',
         lambda facts: facts.code.reachable,
         lambda facts: ops.WaitingStatus('waiting for the container to start'),
+        # Pebble may only have been slow to answer: a worker that runs all the same goes on.
+        stops=False,
     ),
     Condition(
         'frontend',

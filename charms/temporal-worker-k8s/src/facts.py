@@ -117,9 +117,14 @@ class Code:
 
     @classmethod
     def load(cls, container: ops.Container) -> Code:
-        """Look into the container."""
-        if not container.can_connect():
+        """Look into the container; one that goes away meanwhile is as good as none."""
+        try:
+            return cls._look(container) if container.can_connect() else cls()
+        except pebble.ConnectionError:
             return cls()
+
+    @classmethod
+    def _look(cls, container: ops.Container) -> Code:
         text = read(container, PREPARED)
         prepared = Prepared.load(text) if text else Prepared()
         services = container.get_services(SERVICE)

@@ -223,6 +223,28 @@ def test_given_a_running_worker_when_the_server_goes_then_it_stops(ctx, run, dis
     assert statuses[plan.SERVICE] == statuses[plan.ANNOUNCER] == pebble.ServiceStatus.INACTIVE
 
 
+@pytest.mark.parametrize('call', ['can_connect', 'get_services'])
+def test_given_a_running_worker_when_pebble_fails_to_answer_once_then_it_goes_on(
+    ctx, run, disk, archive, monkeypatch, call
+):
+    first = run(world.state(disk, archive))
+    answers, failures = getattr(ops.Container, call), iter([True])
+
+    def fail_once(container: ops.Container, *names: str) -> object:
+        if next(failures, False):
+            if call == 'can_connect':
+                return False
+            raise pebble.ConnectionError('no answer')
+        return answers(container, *names)
+
+    monkeypatch.setattr(ops.Container, call, fail_once)
+
+    out = ctx.run(ctx.on.update_status(), first)
+
+    assert out.get_container('temporal-worker').service_statuses[plan.SERVICE] == pebble.ServiceStatus.ACTIVE
+    assert out.unit_status == ops.WaitingStatus('waiting for the container to start')
+
+
 @pytest.mark.parametrize(
     ('health', 'status'),
     [
