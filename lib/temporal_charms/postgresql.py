@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from temporal_charms.databases import Database
+from temporal_charms.databases import Database, Endpoint
 
 if TYPE_CHECKING:
     from pg8000.native import Connection
@@ -22,6 +23,8 @@ _TIMEOUT = 5
 """Seconds for a connection, and for each answer on it."""
 
 _NO_SUCH_TABLE, _NO_SUCH_DATABASE = '42P01', '3D000'
+
+_CERTIFICATE = re.compile('-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----', re.DOTALL)
 
 # Other users' sessions hide what kind they are, but not whose: those of PostgreSQL itself have no database or no user.
 # A limit of -1 is none. reserved_connections came with PostgreSQL 16. The numbers of the lock are temporal-schema's
@@ -70,7 +73,8 @@ class Unreachable(Exception):
 
     Attributes:
         code: SQLSTATE of what PostgreSQL answered; empty where it did not answer.
-        untrusted: whether it was not asked, since its certificate is not by the authority that was named.
+        untrusted: whether it was not asked, since its certificate is not by the authority that was named, or that
+            authority cannot be read.
     """
 
     def __init__(self, sentence: str, code: str = '', *, untrusted: bool = False):
@@ -193,6 +197,7 @@ def _shards(data: bytes) -> int | None:
 
 
 def _connect(database: Database) -> Connection:
+    import scramp
     from pg8000 import native
 
     endpoint = database.endpoint
@@ -206,7 +211,7 @@ def _connect(database: Database) -> Connection:
             timeout=_TIMEOUT,
             application_name='temporal-charm',
             # With None the driver takes TLS where it is offered, as Temporal's programs are told to.
-            ssl_context=_tls(endpoint.ca) if endpoint.tls else None,
+            ssl_context=_tls(endpoint) if endpoint.tls else None,
         )
     except ssl.SSLCertVerificationError as error:
         raise Unreachable(
@@ -214,7 +219,8 @@ def _connect(database: Database) -> Connection:
             f'({error.verify_message})',
             untrusted=True,
         ) from error
-    except (native.Error, OSError) as error:
+    except (native.Error, OSError, ValueError, TypeError, scramp.ScramException) as error:
+        # The last three: a name or a password that cannot be encoded, and a server that proves nothing.
         raise _refused(error, 'log in to', database) from error
 
 
@@ -224,10 +230,24 @@ def _address(host: str) -> str:
     return socket.gethostbyname(host)
 
 
-def _tls(ca: str) -> ssl.SSLContext:
-    """Verified where the authority is known, encrypted only where it is not."""
-    context = ssl.create_default_context(cadata=ca or None)
-    if not ca:
+def _tls(endpoint: Endpoint) -> ssl.SSLContext:
+    """Verified where the authority is known, encrypted only where it is not.
+
+    Raises:
+        Unreachable: when an authority is named and cannot be read.
+    """
+    # Beside certificates PEM may hold comments in any language, and OpenSSL takes ASCII only.
+    authority = '\n'.join(_CERTIFICATE.findall(endpoint.ca))
+    try:
+        if endpoint.ca and not authority:
+            raise ValueError('it has no BEGIN CERTIFICATE')
+        context = ssl.create_default_context(cadata=authority or None)
+    except (ssl.SSLError, ValueError, TypeError) as error:
+        raise Unreachable(
+            f'{endpoint.host} is not asked: the authority that the database relation names is no certificate ({error})',
+            untrusted=True,
+        ) from error
+    if not authority:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

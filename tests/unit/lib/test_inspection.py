@@ -12,6 +12,7 @@ import pytest
 import trustme
 from pg8000 import native
 from pg8000.native import DatabaseError, InterfaceError
+from scramp import ScramException
 from temporal_charms import postgresql
 from temporal_charms.databases import Database, Endpoint
 
@@ -136,6 +137,9 @@ def test_given_limits_of_the_role_and_the_database_when_asked_then_the_lowest_co
         (InterfaceError("Can't create a connection"), (), "cannot log in to temp'oral on pg: Can't create a"),
         (DatabaseError({'M': 'password authentication failed'}), (), "cannot log in to temp'oral on pg: password auth"),
         (TimeoutError(), (), "cannot log in to temp'oral on pg: "),
+        (UnicodeError('label too long'), (), "cannot log in to temp'oral on pg: label too long"),
+        (TypeError('no bytes'), (), "cannot log in to temp'oral on pg: no bytes"),
+        (ScramException('other nonce'), (), "cannot log in to temp'oral on pg: other nonce"),
         (OSError(113, 'No route'), (), "cannot log in to temp'oral on pg: [Errno 113] No route"),
         (_foreign(), (), 'pg is refused: its certificate is not by the authority that the database relation names'),
         (None, DatabaseError({'C': '42501', 'M': 'permission denied'}), "cannot ask temp'oral on pg: permission"),
@@ -179,6 +183,36 @@ def test_given_tls_then_the_certificate_is_verified_where_its_authority_is_known
     context = server.opened['ssl_context']
     assert context.verify_mode == (ssl.CERT_REQUIRED if known else ssl.CERT_NONE)
     assert context.check_hostname is known
+
+
+def test_given_an_authority_with_comments_then_only_its_certificates_are_read(server):
+    ca = f'# für die Datenbank\n{trustme.CA().cert_pem.bytes().decode()}# é\n'
+
+    postgresql.inspect(Database(Endpoint('pg', 5432, 'temporal', tls=True, ca=ca), 'user', 'hush'))
+
+    context = server.opened['ssl_context']
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert len(context.get_ca_certs()) == 1
+
+
+@pytest.mark.parametrize(
+    'ca',
+    [
+        'é',
+        '-----BEGIN CERTIFICATE-----\né\n-----END CERTIFICATE-----',
+        '-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----',
+    ],
+)
+def test_given_an_authority_that_is_no_certificate_then_the_database_is_not_trusted(server, ca):
+    with pytest.raises(postgresql.Unreachable, match='names is no certificate') as failure:
+        postgresql.inspect(Database(Endpoint('pg', 5432, 'temporal', tls=True, ca=ca), 'user', 'hush'))
+
+    assert failure.value.untrusted
+
+
+def test_given_a_host_that_is_no_name_then_the_database_is_unreachable():
+    with pytest.raises(postgresql.Unreachable, match='cannot log in to temporal on'):
+        postgresql.inspect(Database(Endpoint('x' * 64, 5432, 'temporal'), 'user', 'hush'))
 
 
 @pytest.fixture
