@@ -23,6 +23,8 @@ _TIMEOUT = 5
 """Seconds for a connection, and for each answer on it."""
 
 _NO_SUCH_TABLE, _NO_SUCH_DATABASE = '42P01', '3D000'
+NOT_ALLOWED, NOT_LET_IN = '42501', '28000'
+"""SQLSTATE where the login lacks rights, and where PostgreSQL does not let it in from here (pg_hba.conf)."""
 
 _CERTIFICATE = re.compile('-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----', re.DOTALL)
 
@@ -201,10 +203,11 @@ def _connect(database: Database) -> Connection:
     from pg8000 import native
 
     endpoint = database.endpoint
+    host = endpoint.host.removeprefix('[').removesuffix(']')
     try:
         return native.Connection(
             database.username,
-            host=endpoint.host if endpoint.tls else _address(endpoint.host),
+            host=host if endpoint.tls else _address(host),
             port=endpoint.port,
             database=endpoint.name,
             password=database.password,
@@ -227,7 +230,9 @@ def _connect(database: Database) -> Connection:
 @functools.cache
 def _address(host: str) -> str:
     """Both databases are mostly on one host, and a lookup in a cluster takes as long as the rest of a connection."""
-    return socket.gethostbyname(host)
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    # PostgreSQL may listen on one kind of address only, and then mostly on this.
+    return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
 
 
 def _tls(endpoint: Endpoint) -> ssl.SSLContext:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 import ops
-from temporal_charms import admin, versions
+from temporal_charms import admin, postgresql, versions
 from temporal_charms.conditions import Condition
 from temporal_charms.databases import Database
 
@@ -121,6 +121,13 @@ def _unasked(facts: Facts, name: str) -> ops.StatusBase:
         return ops.BlockedStatus(f'{look.problem}: {remedy}')
     if look.untrusted:
         return ops.BlockedStatus(f'{look.problem}: give PostgreSQL one, or name its authority in the relation')
+    database = getattr(facts.server, name)
+    role = database.username if database else 'the role'
+    if look.code == postgresql.NOT_ALLOWED:
+        remedy = f'in this database REASSIGN OWNED BY the former role TO {role}, or GRANT it what it lacks'
+        return ops.BlockedStatus(f'{look.problem}: {remedy}')
+    if look.code == postgresql.NOT_LET_IN:
+        return ops.BlockedStatus(f'{look.problem}: let {role} log in, in pg_hba.conf from the addresses of the pods')
     return ops.WaitingStatus(look.problem)
 
 

@@ -62,7 +62,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[Connection]:
     fake = type('Fake', (Connection,), {})
     monkeypatch.setattr(native, 'Connection', fake)
     postgresql._address.cache_clear()
-    monkeypatch.setattr(postgresql.socket, 'gethostbyname', lambda host: {'pg': '10.0.0.5'}[host])
+    monkeypatch.setattr(
+        postgresql.socket,
+        'getaddrinfo',
+        lambda host, *_, **__: [
+            (socket.AF_INET if '.' in address else socket.AF_INET6, 1, 6, '', (address, 0))
+            for address in {'pg': ['fd00::5', '10.0.0.5'], '::1': ['::1']}[host]
+        ],
+    )
     return fake
 
 
@@ -94,6 +101,14 @@ def test_given_somebody_at_work_and_a_login_without_rights_when_asked_then_it_te
     found = postgresql.inspect(DATABASE)
 
     assert (found.locked, found.creates, found.extends, found.serving) == (True, False, False, 4)
+
+
+@pytest.mark.parametrize('tls', [True, False])
+@pytest.mark.parametrize('host', ['[::1]', '::1'])
+def test_given_an_address_of_ipv6_when_asked_then_it_has_no_brackets(server, host, tls):
+    postgresql.inspect(Database(Endpoint(host, 5432, 'temporal', tls=tls), 'user', 'hush'))
+
+    assert server.opened['host'] == '::1'
 
 
 @pytest.mark.parametrize(

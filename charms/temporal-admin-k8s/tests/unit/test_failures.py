@@ -130,6 +130,25 @@ def test_given_a_login_that_is_refused_when_reconciled_then_the_watcher_knows_th
     assert known_to_watcher(ctx, out) == ('!28', '0.0', 0)
 
 
+@pytest.mark.parametrize(
+    ('code', 'remedy'),
+    [
+        ('42501', 'in this database REASSIGN OWNED BY the former role TO u2, or GRANT it what it lacks'),
+        ('28000', 'let u2 log in, in pg_hba.conf from the addresses of the pods'),
+    ],
+)
+def test_given_a_refusal_that_only_a_person_ends_when_reconciled_then_both_sides_say_how(ctx, databases, code, remedy):
+    databases.refuse('cannot ask temporal_visibility on pg: no', code, 'temporal_visibility')
+
+    out = run_changed(ctx)
+
+    assert migrations(ctx) == []
+    assert out.unit_status == ops.BlockedStatus(f'cannot ask temporal_visibility on pg: no: {remedy}')
+    answer = answer_of(out)
+    assert answer is not None
+    assert (answer.status, answer.reason) == (admin.FAILED, out.unit_status.message)
+
+
 def test_given_databases_that_did_not_answer_when_the_watcher_wakes_the_charm_then_they_are_asked_again(ctx, databases):
     databases.refuse('cannot log in to temporal on pg: no route')
     first = run_changed(ctx)
