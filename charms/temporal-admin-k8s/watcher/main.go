@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -27,9 +28,10 @@ const (
 
 func main() {
 	if len(os.Args) < 2 {
-		usage(errors.New("no command"))
+		usage(nil, errors.New("no command"))
 	}
-	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
+	flags := flag.NewFlagSet(os.Args[1], flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
 	databases := flags.String("databases", "", "JSON: where the databases are and how to log in")
 	known := flags.String("known", "", "JSON: what the charm last saw (watch)")
 	notify := flags.String("notify", "", "key of the notice to send (watch)")
@@ -37,25 +39,46 @@ func main() {
 	owner := flags.String("user", "temporal", "user as whom the tool runs (run)")
 	switch os.Args[1] {
 	case "watch":
-		_ = flags.Parse(os.Args[2:])
+		parse(flags)
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 		defer stop()
 		watch(ctx, *databases, *known, *notify)
 	case "run":
-		_ = flags.Parse(os.Args[2:])
+		parse(flags)
 		// Whoever started this may be gone before it has ended.
 		signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 		status, err := run(*databases, *tool, *owner, flags.Args())
 		if err != nil {
-			usage(err)
+			fail(err)
 		}
 		os.Exit(status)
 	default:
-		usage(fmt.Errorf("no command %q", os.Args[1]))
+		usage(nil, fmt.Errorf("no command %q", os.Args[1]))
 	}
 }
 
-func usage(err error) {
-	fmt.Fprintf(os.Stderr, "%v\nUsage of temporal-schema: watch | run, with --help\n", err)
+func parse(flags *flag.FlagSet) {
+	if err := flags.Parse(os.Args[2:]); errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(os.Stdout)
+		flags.PrintDefaults()
+		os.Exit(0)
+	} else if err != nil {
+		usage(flags, err)
+	}
+}
+
+// usage says how this is called, and then what was wrong.
+func usage(flags *flag.FlagSet, err error) {
+	fmt.Fprintln(os.Stderr, "Usage of temporal-schema: watch | run, with --help")
+	if flags != nil {
+		flags.SetOutput(os.Stderr)
+		flags.PrintDefaults()
+	}
+	fail(err)
+}
+
+// fail ends with the error as the last line: that is what the charm shows.
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
 	os.Exit(exitUsage)
 }
