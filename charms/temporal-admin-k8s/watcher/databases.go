@@ -68,7 +68,13 @@ func load(path string) (map[string]database, error) {
 		return nil, err
 	}
 	var databases map[string]database
-	return databases, json.Unmarshal(content, &databases)
+	err = json.Unmarshal(content, &databases)
+	for name, place := range databases {
+		// An address of IPv6, with brackets or without; they stand around it where a port follows.
+		place.Host = strings.Trim(place.Host, "[]")
+		databases[name] = place
+	}
+	return databases, err
 }
 
 // connect logs in, by `looking` or `changing`.

@@ -307,9 +307,14 @@ func (j *job) environment(attributes string) []string {
 		// As the server: where TLS is offered, it is taken.
 		attributes += "&sslmode=prefer"
 	}
+	host := j.place.Host
+	if strings.Contains(host, ":") {
+		// The tool writes a colon and the port behind it.
+		host = "[" + host + "]"
+	}
 	variables := []string{
 		"SQL_PLUGIN=postgres12_pgx",
-		"SQL_HOST=" + j.place.Host,
+		"SQL_HOST=" + host,
 		"SQL_PORT=" + strconv.Itoa(int(j.place.Port)),
 		"SQL_USER=" + j.place.User,
 		"SQL_PASSWORD=" + j.place.Password,

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -49,5 +51,21 @@ func TestTheToolLogsInAsTheCharmDoes(t *testing.T) {
 	if !slices.Contains(verified, "SQL_TLS_CA_FILE=/ca.pem") ||
 		slices.Contains(verified, "SQL_TLS_DISABLE_HOST_VERIFICATION=true") {
 		t.Errorf("%v", verified)
+	}
+}
+
+func TestAnAddressOfIPv6HasBracketsForTheToolAndNoneElsewhere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "databases.json")
+	for _, host := range []string{"::1", "[::1]"} {
+		if err := os.WriteFile(file, []byte(`{"persistence": {"host": "`+host+`"}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		places, err := load(file)
+		if err != nil || places["persistence"].Host != "::1" {
+			t.Errorf("%s: %v, %v", host, places, err)
+		}
+		if variables := (&job{place: places["persistence"]}).environment(""); !slices.Contains(variables, "SQL_HOST=[::1]") {
+			t.Errorf("%s: %v", host, variables)
+		}
 	}
 }
