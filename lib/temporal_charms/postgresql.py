@@ -58,9 +58,11 @@ FROM pg_stat_activity
 WHERE datid IS NOT NULL AND usesysid IS NOT NULL
 """
 
+# Each version stands beside the name of the database that it was made in, which a copy under another name keeps.
 _SCHEMA = """
-SELECT curr_version, min_compatible_version, to_regclass('cluster_metadata_info') IS NOT NULL
-FROM schema_version WHERE db_name = {}
+SELECT curr_version, min_compatible_version, to_regclass('cluster_metadata_info') IS NOT NULL, db_name
+FROM schema_version WHERE version_partition = 0
+ORDER BY db_name <> {}, creation_time DESC LIMIT 1
 """
 
 # The server's name for its own cluster, in the configuration that the server charm writes.
@@ -108,6 +110,8 @@ class Inspection:
         creates: whether this login may create tables.
         extends: whether the extension that the list of workflows needs can be had; true once there is a schema.
         serving: connections with this login in this database that are not the charms' own: the server's.
+        former: the name of the database that its schema was made in, where that is another one; empty otherwise. For
+            Temporal's programs, and so in `schema_version` and `oldest`, there is no schema then.
     """
 
     server_version: str
@@ -121,6 +125,7 @@ class Inspection:
     creates: bool = True
     extends: bool = True
     serving: int = 0
+    former: str = ''
 
 
 def inspect(database: Database) -> Inspection:
@@ -149,6 +154,9 @@ def inspect(database: Database) -> Inspection:
         with contextlib.suppress(native.Error, OSError):
             connection.close()
     # The limits of the role and of the database bind where they are set.
+    former = rows[0][3] if rows and rows[0][3] != database.endpoint.name else ''
+    if former:
+        rows = []
     limits = [(limit, used) for limit, used in zip(numbers[::2], numbers[1::2], strict=True) if limit not in (None, -1)]
     allowed, used = min(limits, key=lambda pair: pair[0])
     return Inspection(
@@ -163,6 +171,7 @@ def inspect(database: Database) -> Inspection:
         creates,
         extends,
         serving,
+        former,
     )
 
 

@@ -72,6 +72,22 @@ def image_sentence(facts: Facts) -> str:
     return f'temporal-admin-image is {facts.image.version_text}, {who or "this charm"} needs {wanted}: {remedy}'
 
 
+def former_sentence(facts: Facts) -> str:
+    """Why a schema must not be made where one is that goes by another name; empty if there is none.
+
+    Temporal's tools look for a version beside the database's name, and would make new tables over those of a copy.
+    """
+    for name, look in facts.found.looks.items():
+        database = getattr(facts.server, name)
+        if look.inspection and look.inspection.former and database:
+            old, new = (text.replace("'", "''") for text in (look.inspection.former, database.endpoint.name))
+            return (
+                f'{name} holds the schema of a database that was called {look.inspection.former}: in '  # noqa: S608
+                f"{database.endpoint.name} UPDATE schema_version SET db_name = '{new}' WHERE db_name = '{old}'"
+            )
+    return ''
+
+
 def schema_sentence(facts: Facts) -> str:
     """Why the server cannot work with what the databases hold, since that is too new; empty if it can."""
     request, found, pair = facts.server.request, facts.found.versions, facts.found.inspections
@@ -161,6 +177,11 @@ CONDITIONS: tuple[Condition[Facts], ...] = (
         'visibility',
         lambda facts: not _problem(facts, 'visibility'),
         lambda facts: _unasked(facts, 'visibility'),
+    ),
+    Condition(
+        'former-name',
+        lambda facts: not former_sentence(facts),
+        lambda facts: ops.BlockedStatus(former_sentence(facts)),
     ),
     Condition(
         'schema',

@@ -27,6 +27,7 @@ REMEDIES = {
     'databases': 'wait until the server has its databases; juju status shows what it waits for',
     'persistence': 'see that PostgreSQL runs, is reachable from here, and knows this login and this database',
     'visibility': 'see that PostgreSQL runs, is reachable from here, and knows this login and this database',
+    'former-name': 'UPDATE schema_version to the new name, as the check says; or restore under the former name',
     'schema': 'run a newer server and newer admin tools, or restore the databases of this one',
     'rights': 'GRANT CREATE ON SCHEMA public TO the role, in the database named',
     'extension': 'juju config of PostgreSQL: enable the plugin btree_gin; or CREATE EXTENSION btree_gin as a superuser',
@@ -45,8 +46,9 @@ _NEEDED: dict[str, set[str]] = {
     'databases': {'admin-relation'},
     'persistence': {'databases'},
     'visibility': {'databases'},
+    'former-name': {'databases', 'persistence', 'visibility'},
 }
-_ALL = {'databases', 'persistence', 'visibility'}
+_ALL = {'databases', 'persistence', 'visibility', 'former-name'}
 """Which checks have to pass first: these, for what is not named."""
 
 

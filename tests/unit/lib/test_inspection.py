@@ -76,7 +76,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[Connection]:
 @pytest.mark.parametrize(
     ('answer', 'version'),
     [
-        ([['1.19', '1.0', False]], '1.19'),
+        ([['1.19', '1.0', False, "temp'oral"]], '1.19'),
         ([], None),
         (DatabaseError({'C': '42P01', 'M': 'relation "schema_version" does not exist'}), None),
     ],
@@ -91,8 +91,17 @@ def test_given_a_database_when_asked_then_it_tells_all_by_one_connection_and_two
     assert server.opened['ssl_context'] is None
     assert server.opened['host'] == '10.0.0.5'
     assert len(server.asked) == 3
-    assert server.asked[1].strip().endswith("= 'temp''oral'")
+    assert "ORDER BY db_name <> 'temp''oral'," in server.asked[1]
     assert server.asked[2] == 'closed'
+
+
+def test_given_a_schema_that_was_made_under_another_name_when_asked_then_it_tells_the_name_and_no_version(server):
+    server.answer = [['1.19', '1.0', True, 'old']]
+    server.metadata = [[b'\x10\x04']]
+
+    found = postgresql.inspect(DATABASE)
+
+    assert (found.former, found.schema_version, found.oldest, found.shards) == ('old', None, None, 4)
 
 
 def test_given_somebody_at_work_and_a_login_without_rights_when_asked_then_it_tells(server):
@@ -123,7 +132,7 @@ def test_given_an_address_of_ipv6_when_asked_then_it_has_no_brackets(server, hos
     ],
 )
 def test_given_a_database_of_workflows_when_asked_then_it_tells_the_shard_count(server, data, shards):
-    server.answer = [['1.19', '1.0', True]]
+    server.answer = [['1.19', '1.0', True, "temp'oral"]]
     server.metadata = [[data]] if data is not None else []
 
     assert postgresql.inspect(DATABASE).shards == shards
@@ -186,7 +195,7 @@ def test_given_a_database_that_was_dropped_then_the_sentence_says_so(server):
 
 @pytest.mark.parametrize('known', [True, False])
 def test_given_tls_then_the_certificate_is_verified_where_its_authority_is_known(server, known):
-    server.answer = [['1.19', '1.0', False]]
+    server.answer = [['1.19', '1.0', False, 'temporal']]
     server.server = ['16.9', False, True, True, 4, True, 97, 12, -1, 3, -1, 7]
     ca = trustme.CA().cert_pem.bytes().decode() if known else ''
 

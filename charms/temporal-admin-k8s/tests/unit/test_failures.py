@@ -260,6 +260,31 @@ def test_given_a_schema_that_is_too_new_when_reconciled_then_both_sides_say_so(
     assert out.unit_status == ops.BlockedStatus(answer.reason)
 
 
+@pytest.mark.parametrize('told', [None, READY])
+def test_given_a_database_restored_under_another_name_when_reconciled_then_nothing_is_made_and_both_sides_say_why(
+    ctx, databases, told
+):
+    databases.versions |= {'temporal': None, 'temporal_visibility': '1.14'}
+    databases.changes = {'temporal': {'former': "o'ld", 'serving': 2}}
+
+    out = run_changed(ctx, told)
+
+    assert migrations(ctx) == []
+    assert out.unit_status == ops.BlockedStatus(
+        "persistence holds the schema of a database that was called o'ld: "
+        "in temporal UPDATE schema_version SET db_name = 'temporal' WHERE db_name = 'o''ld'"
+    )
+    answer = answer_of(out)
+    assert answer is not None
+    assert (answer.status, answer.versions, answer.reason) == (
+        admin.FAILED,
+        SchemaVersions('0.0', '1.14'),
+        out.unit_status.message,
+    )
+    # The watcher sees no version either, and tells when there is one.
+    assert known_to_watcher(ctx, out) == ('0.0', '1.14', 0)
+
+
 @pytest.mark.parametrize(
     ('database', 'flag', 'sentence'),
     [

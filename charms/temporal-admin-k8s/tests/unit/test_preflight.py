@@ -72,6 +72,7 @@ FAILED = admin.Schema(admin.FAILED, of=REQUEST.fingerprint, reason='cannot migra
         ('container', {'containers': {container(can_connect=False)}}, {}, set()),
         ('image', {'containers': {container(version='1.30.1')}}, {}, set()),
         ('databases', {'secrets': []}, {}, {'persistence', 'visibility', 'lock', 'connections'}),
+        ('former-name', {}, {'temporal': {'former': 'old'}}, {'schema', 'rights', 'lock'}),
         ('rights', {}, {'temporal': {'creates': False}}, set()),
         ('extension', {}, {'temporal_visibility': {'extends': False}}, set()),
         ('lock', {}, {'temporal': {'locked': True}}, set()),
