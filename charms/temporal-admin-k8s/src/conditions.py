@@ -66,10 +66,16 @@ def image_sentence(facts: Facts) -> str:
     carried, request = versions.required_schema(facts.image.version), facts.server.request
     if carried and request is None:
         return ''
-    if carried and (least := needed(facts)) and versions.at_least(carried, least):
+    least, wanted = needed(facts), versions.parse(request.server_version) if request else None
+    if carried and least and versions.at_least(carried, least):
         return ''
-    who, wanted = (facts.server.app, request.server_version) if request else ('this charm', versions.SUPPORTED)
-    return f'temporal-admin-image is {facts.image.version_text}, {who or "this charm"} needs {wanted}: {remedy}'
+    if request and wanted and least is None:
+        # No image helps: this charm does not know which schema that version needs.
+        known = f'this revision of {facts.app} knows {versions.SUPPORTED}'
+        older = facts.app if wanted > max(versions.REQUIRED_SCHEMA) else facts.server.app
+        return f'{facts.server.app} is {request.server_version}, {known}: juju refresh {older}'
+    who, version = (facts.server.app, request.server_version) if request else ('this charm', versions.SUPPORTED)
+    return f'temporal-admin-image is {facts.image.version_text}, {who or "this charm"} needs {version}: {remedy}'
 
 
 def former_sentence(facts: Facts) -> str:

@@ -23,7 +23,7 @@ _SPARE = 3
 REMEDIES = {
     'admin-relation': 'juju integrate this application with the server, endpoint admin on both sides',
     'container': 'wait; if it lasts, see kubectl describe pod',
-    'image': "juju attach-resource an image of Temporal's admin tools, of the server's version or newer",
+    'image': "juju attach-resource an image of Temporal's admin tools, of the server's version; refresh an older charm",
     'databases': 'wait until the server has its databases; juju status shows what it waits for',
     'persistence': 'see that PostgreSQL runs, is reachable from here, and knows this login and this database',
     'visibility': 'see that PostgreSQL runs, is reachable from here, and knows this login and this database',

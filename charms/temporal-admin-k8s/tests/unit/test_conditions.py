@@ -51,6 +51,26 @@ def test_given_an_image_older_than_the_server_when_reconciled_then_both_sides_sa
 
 
 @pytest.mark.parametrize(
+    ('server', 'image', 'older'),
+    [('1.33.0', '1.32.2', 'temporal-admin-k8s'), ('1.33.0', '1.33.0', 'temporal-admin-k8s'),
+     ('1.30.4', '1.32.2', 'temporal-k8s')],
+)  # fmt: skip
+def test_given_a_server_whose_version_this_charm_does_not_know_when_reconciled_then_both_sides_say_what_to_refresh(
+    ctx, server, image, older
+):
+    request = dataclasses.replace(REQUEST, server_version=server)
+
+    out = run_changed(ctx, relations=[relation(request)], containers={container(version=image)})
+
+    assert out.unit_status == ops.BlockedStatus(
+        f'temporal-k8s is {server}, this revision of temporal-admin-k8s knows 1.31 and 1.32: juju refresh {older}'
+    )
+    answer = answer_of(out)
+    assert answer is not None
+    assert answer.reason == out.unit_status.message
+
+
+@pytest.mark.parametrize(
     ('changes', 'status'),
     [
         (
