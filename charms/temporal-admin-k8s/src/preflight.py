@@ -51,6 +51,9 @@ _NEEDED: dict[str, set[str]] = {
 _ALL = {'databases', 'persistence', 'visibility', 'former-name'}
 """Which checks have to pass first: these, for what is not named."""
 
+_TOLD = {'went-back'}
+"""Conditions that go by what the leader last told the server, as `migration` does: Juju lets nobody else read that."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Check:
@@ -58,8 +61,8 @@ class Check:
 
     Attributes:
         name: of the condition, or of what else is checked.
-        result: `passed`, `failed` or `skipped`, where an earlier one has to pass first.
-        detail: what was found.
+        result: `passed`, `failed` or `skipped`, where an earlier one has to pass first, or this unit cannot know.
+        detail: what was found, or why this unit cannot know.
         remedy: what to do; empty unless it failed.
     """
 
@@ -73,11 +76,17 @@ def checks(facts: Facts) -> list[Check]:
     """All checks, in the order in which a status would name them.
 
     Args:
-        facts: with what stands in the databases, whether this unit leads or not.
+        facts: with what stands in the databases, whether this unit leads or not. Most conditions are met where it does
+            not, since it has nothing to do; they are judged as if it did.
     """
+    facts, leads = dataclasses.replace(facts, leader=True), facts.leader
+    unknown = '' if leads else f'only the leader knows: juju run {facts.app}/leader preflight'
     found, details = [], _details(facts)
     failed: set[str] = set()
     for condition in conditions.CONDITIONS:
+        if unknown and condition.name in _TOLD:
+            found.append(Check(condition.name, SKIPPED, unknown))
+            continue
         if failed & _NEEDED.get(condition.name, _ALL):
             found.append(Check(condition.name, SKIPPED))
         elif condition.met(facts):
@@ -89,7 +98,8 @@ def checks(facts: Facts) -> list[Check]:
         failed.add(condition.name)
     failing = facts.told is not None and facts.told.status == admin.FAILED and bool(conditions.steps(facts))
     told = facts.told.reason if facts.told and failing else ''
-    return [*found, _check('migration', told, not told), *_more(facts)]
+    migration = Check('migration', SKIPPED, unknown) if unknown else _check('migration', told, not told)
+    return [*found, migration, *_more(facts)]
 
 
 def _details(facts: Facts) -> dict[str, str]:

@@ -33,11 +33,10 @@ def _run(ctx, world: testing.State) -> tuple[dict[str, dict], testing.State]:
     return found, out
 
 
-@pytest.mark.parametrize('leader', [True, False])
-def test_given_everything_in_place_then_all_checks_pass_and_say_what_was_found(ctx, databases, leader):
+def test_given_everything_in_place_then_all_checks_pass_and_say_what_was_found(ctx, databases):
     databases.versions |= {'temporal': '1.19', 'temporal_visibility': '1.14'}
 
-    found, _ = _run(ctx, state(leader=leader))
+    found, _ = _run(ctx, state())
 
     assert {check['result'] for check in found.values()} == {'passed'}
     assert list(found) == [c.name for c in conditions.CONDITIONS] + ['migration', 'tls', 'connections']
@@ -45,6 +44,36 @@ def test_given_everything_in_place_then_all_checks_pass_and_say_what_was_found(c
     assert found['persistence']['detail'] == 'PostgreSQL 15.18'
     assert found['connections']['detail'] == 'persistence: 5 of 97 used; visibility: 5 of 97 used'
     assert found['tls']['detail'].startswith('persistence: not asked for')
+
+
+def test_given_a_follower_then_it_checks_what_it_can_see_and_names_the_leader_for_the_rest(ctx, databases):
+    databases.versions |= {'temporal': '1.18', 'temporal_visibility': '1.14'}
+
+    found, _ = _run(ctx, state(leader=False))
+
+    skipped = {name: check['detail'] for name, check in found.items() if check['result'] == 'skipped'}
+    sentence = 'only the leader knows: juju run temporal-admin-k8s/leader preflight'
+    assert skipped == {'went-back': sentence, 'migration': sentence}
+    assert {found[name]['result'] for name in found.keys() - skipped} == {'passed'}
+    assert found['schema']['detail'].endswith('to be migrated: persistence from 1.18 to 1.19')
+
+
+@pytest.mark.parametrize(
+    ('name', 'world', 'inspections'),
+    [
+        ('databases', {'secrets': []}, {}),
+        ('databases', {'relations': [relation(None)]}, {}),
+        ('former-name', {}, {'temporal': {'former': 'old'}}),
+        ('rights', {}, {'temporal': {'creates': False}}),
+        ('lock', {}, {'temporal': {'locked': True}}),
+    ],
+)
+def test_given_a_follower_and_something_wrong_then_the_check_fails_there_too(ctx, databases, name, world, inspections):
+    databases.changes = inspections
+
+    found, _ = _run(ctx, state(leader=False, **world))
+
+    assert [check['name'] for check in found.values() if check['result'] == 'failed'] == [name]
 
 
 def test_given_empty_databases_then_what_is_to_be_done_is_told_and_not_done(ctx):
