@@ -25,6 +25,9 @@ _SIGNAL = 128
 NO_PROGRAM = (126, 127)
 """Exit codes of programs that Pebble runs, and of those that are not there."""
 
+NO_EXECUTABLE = 'cannot find executable'
+"""With this Pebble begins to refuse a program that the image does not have."""
+
 USER_ID = 1000
 """The user `temporal` of the official images; also what they are laid out for."""
 
@@ -135,7 +138,7 @@ def image_version(container: ops.Container, program: str) -> versions.Version | 
             return None
         text = 'none'
     except pebble.APIError as error:
-        if not error.message.startswith('cannot find executable'):
+        if not error.message.startswith(NO_EXECUTABLE):
             raise _not_told(container, program, error) from error
         text = 'none'
     except (pebble.ChangeError, pebble.TimeoutError) as error:

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import ops
+from ops import pebble
 from temporal_charms.admin import Frontend
 from temporal_charms.results import cut, sentence
 from temporal_charms.workload import File
 
 from facts import Facts
 from plan import FOLDER
-from workload import Workload, last_line
+from workload import NotEnded, NotRun, Workload, last_line
 
 SHORTEST, LONGEST = 1, 600
 """Seconds that `timeout` may be: no other hook runs meanwhile."""
@@ -23,27 +24,40 @@ SHORTEST, LONGEST = 1, 600
 _CA_FILE = f'{FOLDER}/frontend-ca.pem'
 _SHORTEST_SECRET = 4
 _REMEDY = 'ask for less, or run the tool with kubectl exec'
+_YES = {'tctl': '--auto_confirm', 'temporal': '--yes'}
 _SECRET = re.compile(r'-{1,2}[\w-]*(?:key|token|auth|password|secret|meta)[\w-]*')
 
 
 def run(event: ops.ActionEvent, program: str, facts: Facts, workload: Workload) -> None:
     """Run a tool and give back what it says; whatever goes wrong is one sentence."""
+    arguments: list[str] = []
     try:
         frontend, arguments, timeout = _frontend(facts), _arguments(event.params['args']), _timeout(event.params)
         if frontend.ca:
             workload.write([File(_CA_FILE, frontend.ca)])
         output = workload.run([program, *arguments], environment(program, frontend), timeout=timeout)
-    except (ValueError, FileNotFoundError, TimeoutError) as error:
+    except (ValueError, NotRun) as error:
         event.fail(sentence(str(error)))
         return
+    except pebble.ConnectionError:
+        event.fail('the container has gone away: try again')
+        return
+    except NotEnded as error:
+        event.fail(sentence(f'{error}: take a longer timeout, or {_YES[program]} if it asks for a confirmation'))
+        event.set_results(_shown(error.stdout, error.stderr, _secrets(facts, arguments)))
+        return
     secrets = _secrets(facts, arguments)
-    stdout, stderr = _redacted(output.stdout, secrets), _redacted(output.stderr, secrets)
     # First, since results may be refused: nothing of what failed is lost with them.
     if output.status != 0:
-        event.fail(sentence(f'{program} ended with status {output.status}: {last_line(stderr or stdout)}'))
-    # Of messages the last ones say why a tool failed.
-    shown = cut('output', stdout, remedy=_REMEDY) | cut('messages', stderr, end=True, remedy=_REMEDY)
-    event.set_results({'status': output.status, **shown})
+        said = _redacted(output.stderr or output.stdout, secrets)
+        event.fail(sentence(f'{program} ended with status {output.status}: {last_line(said)}'))
+    event.set_results({'status': output.status, **_shown(output.stdout, output.stderr, secrets)})
+
+
+def _shown(stdout: str, stderr: str, secrets: set[str]) -> dict[str, str]:
+    """The results; of messages the last ones say why a tool failed."""
+    output, messages = _redacted(stdout, secrets), _redacted(stderr, secrets)
+    return cut('output', output, remedy=_REMEDY) | cut('messages', messages, end=True, remedy=_REMEDY)
 
 
 def _frontend(facts: Facts) -> Frontend:

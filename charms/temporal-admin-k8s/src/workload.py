@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import logging
 import pathlib
+from typing import Any
 
 import ops
 from ops import pebble
@@ -23,6 +25,8 @@ HELD = 75
 
 _PROGRAM = pathlib.Path(__file__).parent.parent / 'bin' / 'temporal-schema'
 _USER = 'temporal'
+_UNKNOWN = 404
+"""What a Pebble answers that is asked for what another one has begun."""
 
 
 class MigrationFailed(Exception):
@@ -52,6 +56,37 @@ class Output:
     stderr: str
 
 
+class NotRun(Exception):
+    """Pebble did not run a program; the sentence says why."""
+
+
+class NotEnded(Exception):
+    """A program was ended since it took too long; the sentence says so.
+
+    Attributes:
+        stdout: what it had written by then.
+        stderr: its messages.
+    """
+
+    def __init__(self, sentence: str, stdout: str = '', stderr: str = ''):
+        super().__init__(sentence)
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+class _Said(io.BytesIO):
+    """What a program has written so far: bytes of any encoding, cut anywhere."""
+
+    def write(self, chunk: Any) -> int:
+        """Take what Pebble sends; a Pebble in a test may send text."""
+        return super().write(chunk.encode() if isinstance(chunk, str) else chunk)
+
+    @property
+    def text(self) -> str:
+        """As far as it is text."""
+        return self.getvalue().decode(errors='replace')
+
+
 class Workload:
     """The container `temporal-admin`."""
 
@@ -78,15 +113,17 @@ class Workload:
         then tells.
 
         Raises:
-            MigrationFailed: when one could not be made or updated.
+            MigrationFailed: when one could not be made or updated, or the program that does it could not be run.
         """
         arguments = [f'{step.name}={step.schema}' for step in steps]
         try:
             # As root, since it reads passwords; it runs the tool as another user.
             output = self.run([PROGRAM, 'run', '--databases', DATABASES_FILE, *arguments], {}, timeout=None, user=None)
-        except (pebble.ConnectionError, TimeoutError) as error:
+        except (pebble.ConnectionError, NotEnded) as error:
             _logger.warning('the container went away during a migration: %s', error)
             return
+        except NotRun as error:
+            raise MigrationFailed(f'cannot migrate: {error}') from error
         if output.status in (0, HELD):
             return
         names = {step.name: step.database.endpoint.name for step in steps}
@@ -124,7 +161,7 @@ class Workload:
     def run(
         self, command: list[str], environment: dict[str, str], *, timeout: float | None, user: str | None = _USER
     ) -> Output:
-        """Run a program and wait for its end.
+        """Run a program and wait for its end. It has no input: what asks something is told that nobody answers.
 
         Args:
             command: program and arguments.
@@ -133,19 +170,40 @@ class Workload:
             user: as whom; root for None.
 
         Raises:
-            FileNotFoundError: when the image has no such program.
-            TimeoutError: when it takes longer than `timeout`.
+            NotRun: when Pebble does not run it, as where the image has no such program.
+            NotEnded: when it takes longer than `timeout`.
+            ops.pebble.ConnectionError: when the container has gone away.
         """
+        stdout, stderr = _Said(), _Said()
         try:
-            process = self._container.exec(command, environment=environment, timeout=timeout, user=user)
-            stdout, stderr = process.wait_output()
+            self._container.exec(
+                command,
+                environment=environment,
+                timeout=timeout,
+                user=user,
+                stdin=b'',
+                stdout=stdout,
+                stderr=stderr,
+                encoding=None,
+            ).wait()
         except pebble.ExecError as error:
-            return Output(error.exit_code, error.stdout or '', error.stderr or '')
+            return Output(error.exit_code, stdout.text, stderr.text)
         except pebble.APIError as error:
-            raise FileNotFoundError(f'the image has no {command[0]}') from error
+            if error.message.startswith(workload.NO_EXECUTABLE):
+                raise NotRun(f'the image has no {command[0]}') from error
+            if error.code == _UNKNOWN:
+                raise pebble.ConnectionError(f'Pebble was started anew: {error.message}') from error
+            raise NotRun(f'Pebble cannot run {command[0]}: {last_line(error.message)}') from error
         except (pebble.ChangeError, pebble.TimeoutError) as error:
-            raise TimeoutError(f'{command[0]} did not end within {timeout or 0:.0f} s') from error
-        return Output(0, stdout, stderr or '')
+            if isinstance(error, pebble.ChangeError) and 'timed out' not in error.err:
+                reason = last_line(error.err).removeprefix('- ')
+                raise NotRun(f'Pebble cannot run {command[0]}: {reason}') from error
+            sentence = f'{command[0]} did not end within {timeout or 0:.0f} s'
+            raise NotEnded(sentence, stdout.text, stderr.text) from error
+        except OSError as error:
+            # Pebble ends in the middle of an answer.
+            raise pebble.ConnectionError(str(error)) from error
+        return Output(0, stdout.text, stderr.text)
 
 
 def last_line(text: str) -> str:

@@ -365,12 +365,26 @@ class Client:
 
     # -- programs
 
-    def exec(self, command: list[str], *, environment: dict[str, str] | None = None, stdin: str = '', **_: Any) -> Any:
+    def exec(
+        self,
+        command: list[str],
+        *,
+        environment: dict[str, str] | None = None,
+        stdin: str | bytes = '',
+        stdout: Any = None,
+        stderr: Any = None,
+        encoding: str | None = 'utf-8',
+        **_: Any,
+    ) -> Any:
         container = self._call('exec')
         container.executed.append(list(command))
-        answer = self._programs.run(container, list(command), dict(environment or {}), stdin)
+        given = stdin.decode() if isinstance(stdin, bytes) else stdin
+        answer = self._programs.run(container, list(command), dict(environment or {}), given)
         if answer is None:
             raise _error(400, f'fork/exec {command[0]}: no such file or directory')
+        for stream, text in zip((stdout, stderr), answer[1:], strict=True):
+            if stream is not None:
+                stream.write(text if encoding else text.encode())
         return _Process(list(command), *answer)
 
     def __getattr__(self, name: str) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ops import testing
+from ops import pebble, testing
 from temporal_charms.admin import Frontend
 from temporal_charms.results import MOST
 from world import PASSWORD, REQUEST, container, relation, state
 
-from workload import Workload
+from workload import NotEnded, NotRun, Workload
 
 ADDRESS = 'temporal-k8s.m.svc.cluster.local:7233'
 
@@ -35,7 +35,7 @@ def test_given_arguments_then_the_tool_gets_them_as_a_shell_would_give_them(ctx,
         program, '--ns', 'default', 'namespace', 'register', '-rd', '3', '--input', '{"a": "b c"}',
     ]  # fmt: skip
     assert ran.environment == {variable: ADDRESS}
-    assert (ran.user, ran.timeout) == ('temporal', 5)
+    assert (ran.user, ran.timeout, ran.stdin) == ('temporal', 5, b'')
     assert results == {'output': 'done', 'messages': 'note', 'status': 0}
 
 
@@ -148,10 +148,37 @@ def test_given_a_timeout_out_of_bounds_then_the_action_names_them(ctx, timeout):
 
 def test_given_an_image_without_tctl_then_the_action_says_so(ctx, monkeypatch):
     def missing(*_: object, **__: object) -> None:
-        raise FileNotFoundError('the image has no tctl')
+        raise NotRun('the image has no tctl')
 
     monkeypatch.setattr(Workload, 'run', missing)
     with pytest.raises(testing.ActionFailed) as failure:
         _run(ctx, 'tctl', 'x', state())
 
     assert failure.value.message == 'the image has no tctl'
+
+
+def test_given_a_tool_that_does_not_end_then_the_action_fails_and_shows_what_it_said(ctx, monkeypatch):
+    def asks(*_: object, **__: object) -> None:
+        raise NotEnded('temporal did not end within 60 s', f'Continue? {PASSWORD}', 'wait')
+
+    monkeypatch.setattr(Workload, 'run', asks)
+    with pytest.raises(testing.ActionFailed) as failure:
+        _run(ctx, 'cli', 'x', state())
+
+    assert failure.value.message == (
+        'temporal did not end within 60 s: take a longer timeout, or --yes if it asks for a confirmation'
+    )
+    assert ctx.action_results == {'output': 'Continue? ***', 'messages': 'wait'}
+
+
+@pytest.mark.parametrize('method', ['run', 'write'])
+def test_given_a_container_that_goes_away_then_the_action_fails_with_one_sentence(ctx, monkeypatch, method):
+    def gone(*_: object, **__: object) -> None:
+        raise pebble.ConnectionError('no socket')
+
+    monkeypatch.setattr(Workload, method, gone)
+    request = dataclasses.replace(REQUEST, frontend=Frontend('f', 7, tls=True, ca='PEM'))
+    with pytest.raises(testing.ActionFailed) as failure:
+        _run(ctx, 'tctl', 'x', state(relations=[relation(request)]))
+
+    assert failure.value.message == 'the container has gone away: try again'
