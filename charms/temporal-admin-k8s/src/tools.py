@@ -25,7 +25,11 @@ _CA_FILE = f'{FOLDER}/frontend-ca.pem'
 _SHORTEST_SECRET = 4
 _REMEDY = 'ask for less, or run the tool with kubectl exec'
 _YES = {'tctl': '--auto_confirm', 'temporal': '--yes'}
-_SECRET = re.compile(r'-{1,2}[\w-]*(?:key|token|auth|password|secret|meta)[\w-]*')
+_WORDS = 'key|token|auth|password|secret|grpc-meta|codec-header'
+_SECRET = re.compile(rf'-{{1,2}}[\w-]*(?:{_WORDS})[\w-]*')
+_STORED = re.compile(rf'[\w.-]*(?:{_WORDS})[\w.-]*')
+_NAMES, _VALUES = ('--key', '-k', '--prop', '-p'), ('--value', '-v')
+"""Options that name an entry of a tool's own configuration and fill it (`temporal env set`, `temporal config set`)."""
 
 
 def run(event: ops.ActionEvent, program: str, facts: Facts, workload: Workload) -> None:
@@ -111,13 +115,20 @@ def environment(program: str, frontend: Frontend) -> dict[str, str]:
 def _secrets(facts: Facts, arguments: list[str]) -> set[str]:
     """What no result may hold: the databases' passwords, and what was given as a key or a token."""
     found = {database.password for database in (facts.server.persistence, facts.server.visibility) if database}
-    for name, value in itertools.zip_longest(arguments, arguments[1:], fillvalue=''):
-        option, _, own = name.partition('=')
-        if _SECRET.fullmatch(option):
-            given = own or value
+    options = [_option(*pair) for pair in itertools.zip_longest(arguments, arguments[1:], fillvalue='')]
+    stores = any(option in _NAMES and _STORED.fullmatch(given) for option, given in options)
+    for option, given in options:
+        # Of those the former is a name, not a secret.
+        if option not in _NAMES and (_SECRET.fullmatch(option) or (stores and option in _VALUES)):
             # Metadata is NAME=VALUE, and a value may be "Bearer TOKEN".
             found |= {given, given.partition('=')[2], given.rpartition(' ')[2]}
     return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
+
+
+def _option(argument: str, following: str) -> tuple[str, str]:
+    """An option and its value, which stands behind it or behind `=`."""
+    option, _, own = argument.partition('=')
+    return option, own or following
 
 
 def _redacted(text: str, secrets: set[str]) -> str:

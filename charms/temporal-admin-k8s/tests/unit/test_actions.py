@@ -92,6 +92,9 @@ def test_given_much_output_then_it_is_cut_with_a_note(ctx):
         ('--api-key=hush-hush list', 'hush-hush'),
         ('--grpc-meta "authorization=Bearer hush-hush" list', 'hush-hush'),
         ('--auth hush-hush', 'hush-hush'),
+        ('--codec-header Authorization=hush-hush list', 'hush-hush'),
+        ('env set --key prod.api-key --value hush-hush', 'hush-hush'),
+        ('config set -v=hush-hush -p codec_auth', 'hush-hush'),
     ],
 )
 def test_given_a_tool_that_repeats_a_secret_then_no_result_holds_it(ctx, arguments, secret):
@@ -102,6 +105,20 @@ def test_given_a_tool_that_repeats_a_secret_then_no_result_holds_it(ctx, argumen
 
     assert secret not in str(ctx.action_results)
     assert failure.value.message == 'tctl ended with status 1: Error: ***'
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        'workflow start --input-meta encoding=json/plain',
+        'env set --key encoding --value json/plain',
+        'env get --key encoding',
+    ],
+)
+def test_given_an_argument_that_is_no_secret_then_the_results_hold_it(ctx, arguments):
+    tool = testing.Exec(['temporal'], stdout='encoding json/plain')
+
+    assert _run(ctx, 'cli', arguments, state(containers={container(tool)}))['output'] == 'encoding json/plain'
 
 
 @pytest.mark.parametrize(
