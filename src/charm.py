@@ -10,6 +10,7 @@ import functools
 import ops
 from temporal_charms import databags, postgresql_client
 from temporal_charms.conditions import first_unmet
+from temporal_charms.leaving import Leaving
 from temporal_charms.secret_cache import SecretCache
 
 import conditions
@@ -35,6 +36,7 @@ class TemporalCharm(ops.CharmBase):
         container = self.unit.get_container(facts.CONTAINER)
         self.workload = Workload(container)
         self._secrets = SecretCache(container, '/etc/temporal-charm/secrets.json')
+        self._leaving = Leaving(self, container)
         self._starts = True
         self._handed_over = False
         self._namespaces = namespaces.Keeper(self.model, lambda: self._facts)
@@ -193,9 +195,9 @@ class TemporalCharm(ops.CharmBase):
         outcome = conditions.Outcome(self._starts, probe.ask(), self._namespaces.problem)
         failed = first_unmet(conditions.OUTCOMES, outcome)
         if self._plan.unmet:
-            event.add_status(self._plan.unmet.status(self._facts))
+            event.add_status(self._leaving.status(self._plan.unmet.status(self._facts)))
         elif failed:
-            event.add_status(failed.status(outcome))
+            event.add_status(self._leaving.status(failed.status(outcome)))
         elif self._namespaces.settled:
             event.add_status(ops.ActiveStatus(self._plan.remark))
 

@@ -225,11 +225,10 @@ def wait_forgotten(juju: jubilant.Juju, endpoint: str, *apps: str, timeout: floa
         wait_until(lambda: not remembers(), f'{app} has forgotten {endpoint}', timeout)
 
 
-_BY_JUJU = (' failed: context canceled', ': getting peer relation by key: relation not found')
+_BY_JUJU = ' failed: context canceled'
 """How the line of a failed hook ends that Juju 4 itself has cut off.
 
-While a unit with a volume goes, it restarts the unit's agent (juju/juju issue 22971). And from units that are going and
-blocked it takes all relations after some twenty seconds, whatever hook runs (pull request 21690).
+While a unit with a volume goes, it restarts the unit's agent (juju/juju issue 22971).
 """
 
 

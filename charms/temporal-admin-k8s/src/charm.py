@@ -10,6 +10,7 @@ import logging
 import ops
 from temporal_charms import admin, databags
 from temporal_charms.conditions import first_unmet
+from temporal_charms.leaving import Leaving
 from temporal_charms.secret_cache import SecretCache
 
 import conditions
@@ -28,6 +29,7 @@ class TemporalAdminCharm(ops.CharmBase):
         self._container = self.unit.get_container(facts.CONTAINER)
         self.workload = Workload(self._container)
         self._secrets = SecretCache(self._container, '/etc/temporal-charm/secrets.json')
+        self._leaving = Leaving(self, self._container)
         # Why this event's migration failed; None where it has tried none.
         self._failure: str | None = None
         relation = self.on['admin']
@@ -101,9 +103,9 @@ class TemporalAdminCharm(ops.CharmBase):
         outcome = conditions.Outcome(self.unit.name, failure or '', self._plan.steps)
         failed = first_unmet(conditions.OUTCOMES, outcome)
         if self._plan.unmet:
-            event.add_status(self._plan.unmet.status(self._facts))
+            event.add_status(self._leaving.status(self._plan.unmet.status(self._facts)))
         elif failed:
-            event.add_status(failed.status(outcome))
+            event.add_status(self._leaving.status(failed.status(outcome)))
         else:
             event.add_status(ops.ActiveStatus())
 

@@ -11,6 +11,7 @@ import time
 import ops
 from temporal_charms import databags
 from temporal_charms.conditions import first_unmet
+from temporal_charms.leaving import Leaving
 from temporal_charms.secret_cache import SecretCache, identifier
 
 import conditions
@@ -33,6 +34,7 @@ class TemporalWorkerCharm(ops.CharmBase):
         self._container = self.unit.get_container(facts.CONTAINER)
         self.workload = Workload(self._container)
         self._secrets = SecretCache(self._container, '/etc/temporal-charm/secrets.json')
+        self._leaving = Leaving(self, self._container)
         self._anew = False
         container, server, info, peer = (
             self.on[name] for name in (facts.CONTAINER, 'temporal-host-info', 'temporal-worker-info', 'peer')
@@ -153,13 +155,14 @@ class TemporalWorkerCharm(ops.CharmBase):
 
     def _collect_status(self, event: ops.CollectStatusEvent) -> None:
         if self._plan.unmet:
-            event.add_status(self._plan.unmet.status(self._facts))
+            event.add_status(self._leaving.status(self._plan.unmet.status(self._facts)))
             return
         health, told = self.workload.health(), self._plan.standing
         if told:
             health = standing.compare(health, told, kept=self._facts.code.keeps and told.leader)
         failed = first_unmet(conditions.OUTCOMES, health)
-        event.add_status(failed.status(health) if failed else conditions.active(health, self._plan.turn))
+        status = failed.status(health) if failed else conditions.active(health, self._plan.turn)
+        event.add_status(self._leaving.status(status))
 
 
 if __name__ == '__main__':  # pragma: no cover

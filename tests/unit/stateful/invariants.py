@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from temporal_charms import leaving
+
 from stateful import outside
 from stateful.model import Hook, Relation, Unit
 from stateful.neighbours import CURRENT, LEGACY, PASSWORD
@@ -44,9 +46,12 @@ def no_secret_is_told(suite: Suite, unit: Unit, outcome: Outcome) -> None:
 
 
 def the_status_is_known(unit: Unit) -> None:
-    """A status is that of a condition in the charm's lists, or active."""
+    """A status is that of a condition in the charm's lists, or active; or it says that the unit goes."""
     status = unit.status.name, unit.status.message
-    assert status in outside.said() or status[0] == 'active', f'{unit.name} has a status of its own: {status}'
+    if status == (leaving.STATUS.name, leaving.STATUS.message):
+        assert unit.dying, f'{unit.name} says that it goes, and does not'
+    else:
+        assert status in outside.said() or status[0] == 'active', f'{unit.name} has a status of its own: {status}'
 
 
 def the_server_may_run(suite: Suite, unit: Unit, hook: Hook) -> None:

@@ -194,7 +194,8 @@ class World:
 
         event = _event(runner.context, hook, state)
         shown = {secret.id for secret in state.secrets}
-        outcome = runner.run(event, state, unit.number, client, self.new_secret_id, set(self.secrets) - shown, die_at)
+        refused = set(self.secrets) - shown
+        outcome = runner.run(event, state, unit.number, client, self.new_secret_id, refused, unit.dying, die_at)
         self._commit_at_once(unit, outcome)
         if not outcome.died:
             self._commit(unit, hook, outcome)

@@ -134,6 +134,7 @@ class Runner:
         pebble: Callable[[str, Counter], Any],
         new_secret_id: Callable[[], str],
         refused: set[str],
+        dying: bool = False,
         die_at: int = 0,
     ) -> Outcome:
         """Run an event.
@@ -145,6 +146,7 @@ class Runner:
             pebble: makes the client of a container from the container's name and the counter.
             new_secret_id: names a secret that the charm adds.
             refused: secrets that there are, and that the unit may not read.
+            dying: whether the unit goes; else it is the others that depart.
             die_at: the number of the command to die at.
 
         Raises:
@@ -162,6 +164,8 @@ class Runner:
         if event.relation is not None and event.relation_remote_unit_id is None:
             # Of the application: Juju names no unit, where ops.testing takes the first.
             env['JUJU_REMOTE_UNIT'] = ''
+        if 'JUJU_DEPARTING_UNIT' in env and dying:
+            env['JUJU_DEPARTING_UNIT'] = env['JUJU_UNIT_NAME']
         died, observed = '', False
         # Without pytest's own handlers of logs, which keep every line of every event.
         root = logging.getLogger()
