@@ -26,6 +26,9 @@ _PATIENCE = 3600.0
 """Seconds: Juju restarts an agent after a failed hook for a notice, and waits longer each time, up to two minutes."""
 _STEADY = 30.0
 """Seconds for which all must be active; after a few kills in hooks for notices, the next one is that far away."""
+_LOG_LASTS = 120.0
+"""Seconds after which Juju's log is read again: it forgets its beginning when it gets long."""
+_KILLED = re.compile(r'unit-(\S+)-(\d+): .* hook "([^"]+)" .*failed: (?:exit status 137|signal: killed)')
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3 * _PATIENCE)]
 
 # Of one length: the names of databases are cut off where they are too long.
@@ -58,6 +61,7 @@ class Resolver:
         self._juju = juju
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name='resolver')
+        self._lines: set[str] = set()
 
     def __enter__(self) -> Resolver:
         self._thread.start()
@@ -68,14 +72,23 @@ class Resolver:
         self._thread.join()
 
     def _run(self) -> None:
+        looked = time.monotonic()
         while not self._stopped.wait(0.3):
             subprocess.run(['juju', 'resolved', '--all', '--model', str(self._juju.model)], capture_output=True)
+            if time.monotonic() - looked > _LOG_LASTS:
+                self._read_log()
+                looked = time.monotonic()
+
+    def _read_log(self) -> None:
+        log = self._juju.cli('debug-log', '--replay', '--no-tail', '--level', 'ERROR')
+        # A hook takes more than the second that the lines are told apart by.
+        self._lines |= {line for line in log.splitlines() if _KILLED.match(line)}
 
     def killed(self) -> collections.Counter[str]:
         """How often which hook of which unit was killed, from Juju's log."""
-        log = self._juju.cli('debug-log', '--replay', '--no-tail', '--level', 'ERROR')
-        line = re.compile(r'unit-(\S+)-(\d+): .* hook "([^"]+)" .*failed: (?:exit status 137|signal: killed)')
-        return collections.Counter(f'{app}/{number} {hook}' for app, number, hook in line.findall(log))
+        self._read_log()
+        found = (_KILLED.match(line) for line in self._lines)
+        return collections.Counter(f'{each[1]}/{each[2]} {each[3]}' for each in found if each)
 
 
 @pytest.fixture(scope='module')
