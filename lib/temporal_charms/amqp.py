@@ -11,11 +11,12 @@ rabbitmq-k8s, rabbitmq-server.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 from collections.abc import Mapping
 
 import ops
+
+from temporal_charms import databags
 
 _PORT = 5672
 
@@ -76,20 +77,22 @@ def broker(relation: ops.Relation, asked: Request) -> Broker | None:
     if not told:
         return None
     first = told[0]
-    tls = first.get('ssl_port', '').isdigit()
+    encrypted = databags.port(first.get('ssl_port', ''))
+    if first.get('ssl_port') and not encrypted:
+        return None
     return Broker(
         hosts=tuple(dict.fromkeys(databag['hostname'] for databag in told)),
-        port=int(first['ssl_port']) if tls else _PORT,
+        port=encrypted or _PORT,
         username=asked.username,
         vhost=asked.vhost,
         password=first['password'],
-        tls=tls,
-        ca=_authority(first) if tls else '',
+        tls=bool(encrypted),
+        ca=_authority(first) if encrypted else '',
     )
 
 
 def _authority(databag: Mapping[str, str]) -> str:
     try:
         return base64.b64decode(databag.get('ssl_ca', ''), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return ''

@@ -10,6 +10,7 @@ from typing import Any
 import ops
 
 _DIGITS = 15
+_LAST_PORT = 65535
 
 
 def publish(databag: MutableMapping[str, str], content: Mapping[str, str]) -> None:
@@ -52,6 +53,12 @@ def load_json(databag: Mapping[str, str], key: str) -> Any:
 def number(text: str) -> int | None:
     """A whole number as the other side wrote it, zero or more; None if it is none, or larger than anything here."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
+
+
+def port(text: str) -> int | None:
+    """A TCP port as the other side wrote it; None if it is none."""
+    found = number(text)
+    return found if found and found <= _LAST_PORT else None
 
 
 def dump_json(value: Any) -> str:

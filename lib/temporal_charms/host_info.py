@@ -82,7 +82,7 @@ def dump(frontend: Frontend, grant: Grant | None = None) -> dict[str, str]:
 
 def load(databag: Mapping[str, str]) -> Frontend | None:
     """Read the provider's databag; None until it says where the server is."""
-    host, port = databag.get('host', ''), databags.number(databag.get('port', ''))
+    host, port = databag.get('host', ''), databags.port(databag.get('port', ''))
     if not host or not port:
         return None
     return Frontend(host, port, databag.get('tls', '').lower() == 'true', databag.get('ca', ''))

@@ -59,7 +59,7 @@ def database(relation: ops.Relation, unit: ops.Unit, name: str) -> Database | No
     if not text:
         return None
     master = ConnectionString(text)
-    port = databags.number(str(master.port or _PORT))
+    port = databags.port(str(master.port or _PORT))
     if not (master.host and port and master.user and master.password):
         return None
     return Database(Endpoint(master.host, port, master.dbname or name), master.user, master.password)

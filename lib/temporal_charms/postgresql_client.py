@@ -48,7 +48,7 @@ def database(relation: ops.Relation, secret: Callable[[str], Mapping[str, str]])
     remote = relation.data[relation.app]
     endpoint, name = remote.get('endpoints', '').split(',')[0], remote.get('database', '')
     host, _, text = endpoint.rpartition(':')
-    port = databags.number(text)
+    port = databags.port(text)
     if not (host and port and name):
         return None
     try:

@@ -40,7 +40,7 @@ def _secret(uri: str) -> Mapping[str, str]:
     return SECRETS[uri]
 
 
-@pytest.mark.parametrize('port', ['', 'abc', '²', '9' * 5000])
+@pytest.mark.parametrize('port', ['', 'abc', '²', '70000', '9' * 5000])
 def test_given_a_port_that_is_none_then_there_is_no_database_yet(port):
     said = {'endpoints': f'h:{port}', 'database': 'd', 'username': 'u', 'password': 'hush'}
 
@@ -160,7 +160,7 @@ def test_given_rabbitmq_that_speaks_for_the_application_then_its_databag_is_read
 
 @pytest.mark.parametrize(
     ('ca', 'read'),
-    [(base64.b64encode(b'PEM').decode(), 'PEM'), ('', ''), ('no base64', ''), ('/////w==', '')],
+    [(base64.b64encode(b'PEM').decode(), 'PEM'), ('', ''), ('no base64', ''), ('/////w==', ''), ('ő', '')],
 )
 def test_given_rabbitmq_whose_units_speak_then_all_of_them_are_hosts(ca, read):
     tls = {'ssl_port': '5671', 'ssl_ca': ca}
@@ -169,6 +169,12 @@ def test_given_rabbitmq_whose_units_speak_then_all_of_them_are_hosts(ca, read):
         found = amqp.broker(relation, ASKED)
 
     assert found == amqp.Broker(('b', 'c'), 5671, 'm-a', 'v', 'hush', True, read)
+
+
+@pytest.mark.parametrize('port', ['²', '70000', '9' * 5000])
+def test_given_rabbitmq_with_a_port_for_tls_that_is_none_then_it_is_not_spoken_to_without(port):
+    with _relation({'hostname': 'r', 'password': 'hush', 'ssl_port': port}) as relation:
+        assert amqp.broker(relation, ASKED) is None
 
 
 @pytest.mark.parametrize('told', [{}, {'hostname': 'r'}, {'password': 'p'}])
