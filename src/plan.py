@@ -77,7 +77,9 @@ def make(facts: Facts) -> Plan:
             wanted = layer.make(facts, files, settings.causes(facts, pair))
             why = layer.why(facts.image.running, wanted)
     # A server that should run and does not, as one that crashes, keeps the turn: what broke it would break the others.
-    turn = facts.peers.asked.go_on(', '.join(why), settled=facts.health.serving or unmet is not None)
+    # So does one whose container is away: what is in it cannot be told.
+    settled = facts.health.serving or (unmet is not None and facts.image.reachable)
+    turn = facts.peers.asked.go_on(', '.join(why), settled=settled)
     if turn.waits_for:
         wanted, files = {}, tuple(file for file in files if not file.restarts)
     if not wanted and facts.peers.units > 1 and facts.image.reachable and facts.image.running is None:

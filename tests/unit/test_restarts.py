@@ -304,3 +304,14 @@ def test_given_a_server_that_ends_as_it_starts_then_the_status_says_so_and_no_ho
     assert run(world.state()).unit_status == testing.WaitingStatus(
         'the server ended as it started and is started again; juju debug-log has its words'
     )
+
+
+def test_given_a_unit_whose_container_is_away_then_it_keeps_the_turn(ctx, run, health):
+    health.answer = Health(False, 'frontend')
+    told = world.among_peers(run(world.state()), told={'turn': 'temporal-k8s/0'}, mine='image', others={1: 'image'})
+    away = dataclasses.replace(told, containers={world.container(can_connect=False)})
+
+    peer = world.only(ctx.run(ctx.on.update_status(), away), 'peer')
+
+    assert peer.local_app_data['turn'] == 'temporal-k8s/0'
+    assert peer.local_unit_data['restart'] == 'image'

@@ -79,7 +79,9 @@ def make(facts: Facts) -> Plan:
     if files and held is None:
         layer = (_own_layer if facts.command.words else _layer)(facts, files)
     # One that is to work and does not keeps the turn: what broke it would break the others.
-    turn = facts.asked.go_on(_why(facts, layer), settled=facts.health.polling or held is not None)
+    # So does one whose container is away: what is in it cannot be told.
+    settled = facts.health.polling or (held is not None and facts.code.reachable)
+    turn = facts.asked.go_on(_why(facts, layer), settled=settled)
     waits = bool(turn.waits_for)
     return Plan(
         unmet=unmet,

@@ -97,6 +97,16 @@ def test_given_a_restarted_worker_that_does_not_come_to_poll_then_its_unit_keeps
     assert _peer(out).local_app_data['turn'] == UNIT
 
 
+def test_given_a_unit_whose_container_is_away_then_it_keeps_the_turn(ctx, first):
+    told = world.among_peers(first(leader=True), turn=UNIT, mine='code', others={1: 'code'})
+    away = dataclasses.replace(told.get_container('temporal-worker'), can_connect=False)
+
+    out = ctx.run(ctx.on.update_status(), dataclasses.replace(told, containers={away}))
+
+    assert _peer(out).local_app_data['turn'] == UNIT
+    assert _peer(out).local_unit_data['restart'] == 'code'
+
+
 @pytest.mark.parametrize('config', [{'log-level': 'loud'}, {'queue': ''}])
 def test_given_a_unit_that_may_not_be_restarted_any_more_then_it_gives_its_turn_back(ctx, first, config):
     told = world.among_peers(first(leader=True), turn=UNIT, mine='configuration', others={1: 'configuration'})
