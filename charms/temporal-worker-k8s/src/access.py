@@ -100,6 +100,7 @@ class Access:
 def _are_authorities(pem: str) -> bool:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, TypeError, ValueError):
+        # The second for anything but ASCII.
         return False
     return True

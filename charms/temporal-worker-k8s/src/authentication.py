@@ -163,6 +163,8 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 def _problem(provider: str, content: Mapping[str, str], app: str) -> str:
     """What is wrong with a secret, without its name."""
     remedy = 'juju update-secret takes it'
+    if binary := next((key for key, value in content.items() if '\0' in value), ''):
+        return f'has binary data under {binary[:40]}: juju update-secret takes text'
     if provider and provider not in PROVIDERS:
         return f'has an auth-provider that is none of {", ".join(PROVIDERS)}: {remedy}'
     certified = {_CERTIFICATE, _KEY} & content.keys()
@@ -194,7 +196,7 @@ def _service_account_problem(text: str) -> str:
     remedy = "juju update-secret takes Google's file, service-account#file=FILE.json"
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (RecursionError, ValueError):
         return f'has a service-account that is no JSON: {remedy}'
     for name in ('client_email', 'private_key'):
         if not isinstance(fields, dict) or not isinstance(fields.get(name), str):

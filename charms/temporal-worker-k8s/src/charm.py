@@ -84,15 +84,18 @@ class TemporalWorkerCharm(ops.CharmBase):
         return plan.make(self._facts)
 
     def _on_secret_changed(self, event: ops.SecretChangedEvent) -> None:
-        """Take up the newest revisions, if it is a secret that an option names; one that none names is let be.
+        """Take up the newest revisions: of this secret in any case, for no other event tells of it.
 
-        Who changes one secret mostly changes others with it, and one restart is enough for all.
+        Who changes one secret mostly changes others with it, and one restart is enough for all. One that nothing names
+        is not kept: an option may name it again.
         """
+        self._secrets.refresh(event.secret)
         wanted, _ = variables.wishes(str(self.config['environment-secrets']), self.app.name)
         read = {wish.uri for wish in wanted} | integrations.secret_uris(self.model)
         read |= set(Access.load(self.config, self.app.name).secrets)
-        if event.secret.unique_identifier in {identifier(uri) for uri in read}:
-            self._secrets.refresh(event.secret)
+        if event.secret.unique_identifier not in {identifier(uri) for uri in read}:
+            self._secrets.forget(event.secret.id or '')
+        else:
             for uri in {uri for uri in read if identifier(uri) != event.secret.unique_identifier}:
                 with contextlib.suppress(ops.ModelError):
                     self._secrets.refresh(self.model.get_secret(id=uri))

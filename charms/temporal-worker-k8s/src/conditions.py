@@ -64,7 +64,9 @@ BEFORE_CODE: tuple[Condition[Facts], ...] = (
     ),
     Condition(
         'workflows-file',
-        lambda facts: bool(facts.workflows.path or facts.workflows.trouble or facts.command.words),
+        lambda facts: bool(
+            facts.workflows.path or facts.workflows.trouble or facts.command.words or facts.command.problem
+        ),
         lambda facts: ops.BlockedStatus(
             f'no workflow code: juju attach-resource {facts.app} workflows-file=FILE.tar, or set worker-command'
         ),
@@ -114,7 +116,8 @@ BEFORE_CODE: tuple[Condition[Facts], ...] = (
     ),
     Condition(
         'frontend',
-        lambda facts: facts.server.frontend is not None,
+        # A `host` that makes no sense is for `config` to say.
+        lambda facts: facts.server.frontend is not None or not facts.server.related,
         lambda facts: ops.WaitingStatus(f'waiting for {facts.server.related} to say where it answers'),
     ),
 )

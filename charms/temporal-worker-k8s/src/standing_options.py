@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from temporal_charms import results
+
 from loader.standing import OVERLAPS, Consumer, Schedule
 
 _CONSUMER = re.compile(r'(?P<topic>[A-Za-z0-9._-]{1,249})@(?P<group>[^\s,@]{1,255})')
@@ -55,7 +57,10 @@ class Options:
             return cls(_consumers(str(raw['consume'])), _schedules(str(raw['schedules'])), owner)
         except _Wrong as wrong:
             option = 'consume' if str(wrong).startswith('consume') else 'schedules'
-            return cls(owner=owner, problem=f'{wrong}: juju config {app} {option}=...')
+            return cls(owner=owner, problem=results.sentence(f'{wrong}: juju config {app} {option}=...'))
+        except ValueError:
+            # Python prints no number of thousands of digits.
+            return cls(owner=owner, problem=f'schedules: a number is too long: juju config {app} schedules=...')
 
 
 def _consumers(text: str) -> tuple[Consumer, ...]:
@@ -114,6 +119,8 @@ def _text(where: str, key: str, content: Mapping[str, Any]) -> str:
     value = content.get(key, '')
     if not isinstance(value, str):
         raise _Wrong(f'{where}: {key} must be text')
+    if not value.isprintable():
+        raise _Wrong(f'{where}: {key} must have no control characters')
     return value
 
 

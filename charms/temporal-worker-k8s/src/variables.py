@@ -151,6 +151,9 @@ class Secrets:
                 for variable, key in wish.take(content):
                     if sources.setdefault(variable, (wish.identifier, key)) != (wish.identifier, key):
                         return cls(problem=f'environment-secrets gives {variable} twice: take one of them away')
+                    if not _NAME.fullmatch(variable):
+                        remedy = 'name it, as VARIABLE=secret:ID#KEY does, or mend the secret'
+                        return cls(problem=_cannot(wish.identifier, f'has a key {key[:40]}, no variable', remedy))
                     if '\0' in content[key]:
                         return cls(problem=_cannot(wish.identifier, f'has binary data under {key}', 'mend the secret'))
                     values[variable] = content[key]

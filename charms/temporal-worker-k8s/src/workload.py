@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import pathlib
@@ -28,6 +29,8 @@ _PREPARATION = 600.0
 """Seconds that installing the code and looking into it may take."""
 
 _SIGNAL = 128
+_SLOW = contextlib.suppress(pebble.TimeoutError)
+"""For a worker that takes longer to end than ops waits: Pebble goes on, and what comes after it is told by a notice."""
 
 
 def _loaders_end(error: Exception) -> CodeProblem:
@@ -109,13 +112,15 @@ class Workload:
             workload.push(self._container, [workload.File(standing.FILE, wanted.standing.dump())])
         if wanted.stop:
             self._mind_the_last_stop(None)
-            workload.stop(self._container, (plan.SERVICE, plan.ANNOUNCER))
+            with _SLOW:
+                workload.stop(self._container, (plan.SERVICE, plan.ANNOUNCER))
         elif wanted.layer:
             workload.push(self._container, wanted.files)
             if wanted.attended:
                 workload.push_program(self._container, _PROGRAM, own_image.PROGRAM)
             self._mind_the_last_stop(pebble.Layer(wanted.layer).services[plan.SERVICE])
-            workload.replan(self._container, plan.SERVICE, wanted.layer)
+            with _SLOW:
+                workload.replan(self._container, plan.SERVICE, wanted.layer)
             if wanted.attended:
                 workload.stop(self._container, (plan.ANNOUNCER,))
         else:

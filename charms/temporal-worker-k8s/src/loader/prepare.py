@@ -6,6 +6,7 @@ What came of it stands in `layout.PREPARED` afterwards, success or not: that fil
 from __future__ import annotations
 
 import dataclasses
+import errno
 import importlib.util
 import json
 import os
@@ -13,6 +14,8 @@ import pathlib
 import re
 import subprocess
 import sys
+import zipfile
+import zlib
 
 from loader import hiding, installing, layout, wheels
 from loader.wheels import CodeProblem
@@ -120,6 +123,11 @@ def _look_inside(environment: pathlib.Path, distribution: str) -> layout.Prepare
         )
     except subprocess.TimeoutExpired:
         raise CodeProblem(f'workflows-file cannot be imported: its import has not ended after {_IMPORT} s') from None
+    except OSError as error:
+        if error.errno != errno.E2BIG:
+            raise
+        what = 'a variable from env-file, environment-secrets or an integration has more than Linux takes (128 KiB)'
+        raise CodeProblem(f'workflows-file cannot be imported: {what}', 'make it shorter') from None
     last = (result.stderr.strip().splitlines() or ['no message'])[-1]
     try:
         found = layout.Prepared.load(result.stdout.splitlines()[-1])
@@ -129,6 +137,14 @@ def _look_inside(environment: pathlib.Path, distribution: str) -> layout.Prepare
         raise CodeProblem(f'workflows-file cannot be imported: {last}') from None
     # Why, such code has said before.
     return dataclasses.replace(found, problem=f'{found.problem} ({last})') if _ENDED.fullmatch(found.problem) else found
+
+
+def _install(wanted: layout.Settings) -> tuple[str, pathlib.Path]:
+    """Install the code; whatever cannot be read of it is the code's, not the image's."""
+    try:
+        return install(wanted)
+    except (ValueError, RuntimeError, TypeError, LookupError, zipfile.BadZipFile, zlib.error) as error:
+        raise CodeProblem(f'workflows-file cannot be read ({type(error).__name__}: {error})') from error
 
 
 def presentable(problem: str) -> str:
@@ -152,7 +168,7 @@ def main() -> None:
     try:
         if importlib.util.find_spec('pip') is None:
             raise installing.no_pip()
-        distribution, environment = install(wanted)
+        distribution, environment = _install(wanted)
         found = _look_inside(environment, distribution)
     except CodeProblem as problem:
         found = layout.Prepared(problem=str(problem), passing=problem.passing, remedied=problem.remedied)

@@ -56,7 +56,10 @@ class Token:
 
 def given(credentials: Mapping[str, str]) -> Token:
     """The operator's own token; if it is a JWT, it tells when it expires."""
-    token = credentials['token']
+    token = credentials.get('token')
+    if not token:
+        # They may just be another provider's.
+        return Token(problem='has no key token')
     return Token(f'Bearer {token}', _expiry(token))
 
 
@@ -64,7 +67,7 @@ def _expiry(token: str) -> float:
     try:
         claims = json.loads(base64.urlsafe_b64decode(token.split('.')[1] + '=='))
         return float(claims.get('exp', 0))
-    except (IndexError, ValueError, TypeError, AttributeError):
+    except (ArithmeticError, AttributeError, IndexError, RecursionError, TypeError, ValueError):
         return 0
 
 

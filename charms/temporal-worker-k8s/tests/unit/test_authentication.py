@@ -141,6 +141,10 @@ def test_given_a_secret_then_the_code_has_it_by_the_names_of_canonicals_charm(
             f'encryption-cipher must be aes-gcm or aes-eax: juju config {APP} encryption-cipher=aes-gcm',
         ),
         (
+            {'tls-root-cas': '# tanúsítvány'},
+            f'tls-root-cas is no certificate in PEM: juju config {APP} tls-root-cas=@FILE.pem',
+        ),
+        (
             {'tls-root-cas': 'nonsense'},
             f'tls-root-cas is no certificate in PEM: juju config {APP} tls-root-cas=@FILE.pem',
         ),
@@ -163,9 +167,15 @@ def test_given_an_option_that_cannot_be_then_the_status_says_what_it_takes(run, 
         ('', {'token': 't'}, f'does not say who is to believe it: juju config {APP} auth-provider='),
         ('', {'auth-provider': 'x'}, 'has an auth-provider that is none of token, google, candid, mtls: juju update-'),
         ('token', {'x-y': 'z'}, 'has no key token, which token needs: juju update-secret takes it'),
+        ('token', {'token': 'a\0b'}, 'has binary data under token: juju update-secret takes text'),
         ('token', {'token': 'a b'}, 'has a token that is not one line of ASCII without blanks: juju update-secret'),
         ('google', {'x-y': 'z'}, 'has no key oidc-client-email or service-account, which google needs: juju update-'),
         ('google', {'service-account': '!'}, 'has a service-account that is no JSON: juju update-secret takes Google'),
+        (
+            'google',
+            {'service-account': '[' * 100_000},
+            'has a service-account that is no JSON: juju update-secret takes Google',
+        ),
         ('google', {'service-account': '[]'}, 'has a service-account without client_email: juju update-secret takes'),
         (
             'google',

@@ -50,6 +50,16 @@ def test_given_a_command_then_the_attendant_starts_it_and_nothing_is_installed(c
     assert program.read_text() == 'a program' and program.stat().st_mode & 0o777 == 0o755
 
 
+def test_given_an_own_worker_when_its_command_is_mistyped_then_it_goes_on(ctx, run, disk, archive):
+    first = run(_state(disk, archive))
+
+    config = {**first.config, 'worker-command': "/app/start 'x"}
+    out = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, config=config))
+
+    assert out.unit_status.message.startswith('worker-command: ')
+    assert out.get_container('temporal-worker').service_statuses[plan.SERVICE].value == 'active'
+
+
 def test_given_a_command_then_all_the_worker_has_to_know_stands_in_its_environment(run, disk, archive, tmp_path):
     env = tmp_path / 'x.env'
     env.write_text(f'TOKEN="{SECRET}"\n')

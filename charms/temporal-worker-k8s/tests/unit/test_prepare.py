@@ -110,6 +110,35 @@ def test_given_an_environment_when_looked_into_then_its_answer_or_its_last_words
             prepare._look_inside(home, 'hello')
 
 
+def test_given_a_variable_that_is_too_long_for_linux_then_the_problem_names_where_it_may_come_from(home, monkeypatch):
+    (home / 'environment.json').write_text(json.dumps({'CHAIN': 'x' * 200_000}))
+    monkeypatch.setenv('PYTHONPATH', '/loader')
+
+    with pytest.raises(CodeProblem, match=r'env-file, environment-secrets or an integration .* make it shorter'):
+        prepare._look_inside(pathlib.Path(sys.prefix), 'hello')
+
+
+def test_given_an_environment_that_cannot_be_run_then_that_is_no_problem_of_the_code(home, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', '/loader')
+
+    with pytest.raises(FileNotFoundError):
+        prepare._look_inside(home, 'hello')
+
+
+@pytest.mark.parametrize('error', [UnicodeDecodeError('utf-8', b'\xff', 0, 1, 'invalid'), RuntimeError('encrypted')])
+def test_given_code_that_cannot_be_read_when_prepared_then_the_image_is_not_blamed(home, monkeypatch, error):
+    _settings(home)
+
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(prepare, 'install', fail)
+
+    found = _prepare(home, monkeypatch).problem
+
+    assert found.startswith(f'workflows-file cannot be read ({type(error).__name__}: ')
+
+
 def test_given_an_import_that_is_killed_then_the_problem_may_pass(home, monkeypatch):
     _settings(home)
     (home / 'bin').mkdir()

@@ -223,6 +223,23 @@ def test_given_a_running_worker_when_the_server_goes_then_it_stops(ctx, run, dis
     assert statuses[plan.SERVICE] == statuses[plan.ANNOUNCER] == pebble.ServiceStatus.INACTIVE
 
 
+def test_given_a_worker_that_takes_long_to_end_then_pebble_is_left_to_it(ctx, run, disk, archive, monkeypatch):
+    first = run(world.state(disk, archive))
+    (relation,) = first.get_relations('temporal-host-info')
+
+    def wait_in_vain(*_: object, **__: object) -> None:
+        raise pebble.TimeoutError('timed out waiting for change')
+
+    monkeypatch.setattr(ops.Container, 'replan', wait_in_vain)
+    monkeypatch.setattr(ops.Container, 'stop', wait_in_vain)
+
+    restarts = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, config={'queue': 'other'}))
+    stops = ctx.run(ctx.on.relation_broken(relation), first)
+
+    assert isinstance(restarts.unit_status, ops.WaitingStatus)
+    assert isinstance(stops.unit_status, ops.BlockedStatus)
+
+
 @pytest.mark.parametrize('call', ['can_connect', 'get_services'])
 def test_given_a_running_worker_when_pebble_fails_to_answer_once_then_it_goes_on(
     ctx, run, disk, archive, monkeypatch, call

@@ -115,6 +115,16 @@ def test_given_something_to_keep_running_when_a_command_is_set_then_the_wheels_w
     assert _service(out) == _service(first)
 
 
+def test_given_a_worker_of_a_named_server_when_the_name_is_mistyped_then_it_goes_on(ctx, run, disk, archive):
+    alone = world.state(disk, archive, config={'queue': 'q', 'host': 'h:7233'}, relations=[])
+    first = run(alone)
+
+    out = ctx.run(ctx.on.config_changed(), dataclasses.replace(first, config={'queue': 'q', 'host': 'foo'}))
+
+    assert isinstance(out.unit_status, ops.BlockedStatus)
+    assert out.get_container('temporal-worker').service_statuses[plan.SERVICE].value == 'active'
+
+
 @pytest.mark.parametrize('wrong', [NO_YAML, NO_SUCH_WORKFLOW])
 def test_given_a_new_container_and_schedules_that_are_wrong_then_the_worker_works_and_is_told_nothing_of_them(
     run, disk, archive, wrong

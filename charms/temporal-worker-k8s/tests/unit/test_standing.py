@@ -112,6 +112,13 @@ def test_given_schedules_then_they_are_read(schedules, read):
             'x: {workflow: W, every: 2d, cron: "@daily"}',
             'schedules: x must have either every, like 2d, or cron, like "0 2 * * 1"',
         ),
+        ('x: {workflow: "a\\0b", every: 2d}', 'schedules: x: workflow must have no control characters'),
+        (
+            'x: {"\\0": 1, workflow: W, every: 2d}',
+            'schedules: x has \N{REPLACEMENT CHARACTER}, which is none of workflow, arguments, every, offset, cron, '
+            'time-zone, overlap, queue',
+        ),
+        (f'x: {{workflow: W, every: 0x{"f" * 4000}}}', 'schedules: a number is too long'),
         ('x: {workflow: W, every: 2 days}', 'schedules: x: every must be like 2d, 12h or 90m'),
         ('x: {workflow: W, every: 2d, offset: -1h}', 'schedules: x: offset must be like 2d, 12h or 90m'),
         ('x: {workflow: W, every: 0m}', 'schedules: x: every must be at least 1m, and offset less than every'),

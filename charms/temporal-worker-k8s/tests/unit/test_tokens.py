@@ -48,11 +48,17 @@ def _candid(candid: Candid, **changes: str) -> dict[str, str]:
         ('opaque', 0),
         ('a.b.c', 0),
         (f'a.{base64.urlsafe_b64encode(b"[]").decode()}.c', 0),
+        (f'a.{base64.urlsafe_b64encode(b"[" * 100_000).decode()}.c', 0),
+        (f'a.{base64.urlsafe_b64encode(json.dumps({"exp": 10**400}).encode()).decode()}.c', 0),
         (f'a.{base64.urlsafe_b64encode(json.dumps({"exp": 7}).encode()).decode().rstrip("=")}.c', 7),
     ],
 )
 def test_given_an_own_token_then_its_expiry_is_told_where_it_says_so(token, expires):
     assert tokens.get('token', {'token': token}) == Token(f'Bearer {token}', expires)
+
+
+def test_given_another_providers_credentials_then_there_is_no_token():
+    assert tokens.get('token', {'private_key': 'x'}) == Token(problem='has no key token')
 
 
 def test_given_a_service_account_then_google_gives_a_token_and_tells_when_it_expires(google):

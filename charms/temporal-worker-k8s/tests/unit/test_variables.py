@@ -100,10 +100,19 @@ def test_given_a_secret_then_its_content_stands_where_only_the_code_and_root_can
             'BINARY=secret:9m4e2mr0ui3e8a215n6i#bin',
             'secret:9m4e2mr0ui3e8a215n6i has binary data under bin: mend the secret',
         ),
+        (
+            'secret:9m4e2mr0ui3e8a215n7j',
+            'secret:9m4e2mr0ui3e8a215n7j has a key a=b, no variable: name it, as VARIABLE=secret:ID#KEY does, or mend '
+            'the secret',
+        ),
     ],
 )
 def test_given_a_secret_that_cannot_be_used_then_the_status_names_it(run, disk, archive, option, status):
-    others = [_secret(TOKEN, token='t'), _secret('secret:9m4e2mr0ui3e8a215n6i', bin='a\0b')]
+    others = [
+        _secret(TOKEN, token='t'),
+        _secret('secret:9m4e2mr0ui3e8a215n6i', bin='a\0b'),
+        _secret('secret:9m4e2mr0ui3e8a215n7j', **{'a=b': 'x'}),
+    ]
 
     out = run(_state(disk, archive, option, *others))
 
@@ -231,6 +240,19 @@ def test_given_a_running_worker_when_a_secret_rotates_then_only_what_reads_it_is
         assert ('new' in _environment(disk).values()) is restarts
         # What the code does with a variable while it is imported may have changed with it.
         assert len(ctx.exec_history['temporal-worker']) == (2 if restarts else 1)
+
+
+def test_given_a_secret_that_rotates_while_no_option_names_it_when_it_is_named_again_then_the_new_one_holds(
+    ctx, run, disk, archive
+):
+    first = run(_state(disk, archive, LOGIN, _secret()))
+    rotated = testing.Secret({'password': VALUE}, latest_content={'password': 'new'}, id=LOGIN)
+    unnamed = dataclasses.replace(first, config={**first.config, 'environment-secrets': ''}, secrets={rotated})
+
+    taken_up = ctx.run(ctx.on.secret_changed(rotated), unnamed)
+    ctx.run(ctx.on.config_changed(), dataclasses.replace(taken_up, config=first.config))
+
+    assert _given(disk)['PASSWORD'] == 'new'
 
 
 def test_given_code_for_the_charm_of_canonical_then_it_finds_the_same_names(run, disk, archive):
