@@ -98,7 +98,8 @@ def long_polls(juju: jubilant.Juju, route: str) -> Iterator[None]:
     """The server answers polls of empty queues after up to 80 seconds, not 60 as it does by itself."""
     options = {'dynamic-config': 'matching.longPollExpirationInterval: [{value: 80s}]'}
     juju.config(suite.SERVER, options)
-    suite.wait_active(juju)
+    file = 'cat /etc/temporal/dynamic-config.yaml'
+    suite.wait_until(lambda: '80s' in suite.pod_exec(juju, f'{suite.SERVER}-0', 'temporal', file), 'the server is told')
     # It looks for changes every ten seconds.
     time.sleep(12)
     yield
