@@ -185,12 +185,32 @@ def unit_status(status: jubilant.Status, app: str) -> str:
 
 def wait_status(juju: jubilant.Juju, app: str, text: str, timeout: float = 180) -> None:
     """Wait until an application's first unit says something, like `blocked: no database`."""
+    _wait_status(juju, app, text, timeout, lambda _status: True, successes=1)
 
+
+def wait_settled(juju: jubilant.Juju, app: str, text: str, timeout: float = 180) -> None:
+    """Wait until an application's first unit says something and has nothing more to do.
+
+    For who takes an option back then. Where another hook than config-changed has read the option, and it has its former
+    value again before that hook ends, Juju calls none for it: its agent compares only what it finds between two hooks.
+    The unit would go by the value that was taken back until the next update-status.
+    """
+    _wait_status(juju, app, text, timeout, lambda status: jubilant.all_agents_idle(status, app), successes=4)
+
+
+def _wait_status(
+    juju: jubilant.Juju,
+    app: str,
+    text: str,
+    timeout: float,
+    also: Callable[[jubilant.Status], bool],
+    successes: int,
+) -> None:
     def says(status: jubilant.Status) -> bool:
-        return bool(status.apps[app].units) and unit_status(status, app).startswith(text)
+        return bool(status.apps[app].units) and unit_status(status, app).startswith(text) and also(status)
 
     try:
-        juju.wait(says, timeout=timeout, successes=1, delay=0.3)
+        juju.wait(says, timeout=timeout, successes=successes, delay=0.3)
     except TimeoutError:
         raise AssertionError(f'{app} says {unit_status(juju.status(), app)!r}, not {text!r}') from None
 

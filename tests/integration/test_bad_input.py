@@ -52,7 +52,7 @@ def test_given_no_database_then_blocked_names_both_pairs(juju, server):
 )
 def test_given_an_option_that_makes_no_sense_then_blocked_names_it(juju, server, option, value, sentence):
     juju.config(server, {option: value})
-    suite.wait_status(juju, server, f'blocked: {sentence}')
+    suite.wait_settled(juju, server, f'blocked: {sentence}')
 
     juju.config(server, reset=option)
     suite.wait_status(juju, server, 'blocked: no database')
