@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import pathlib
+from typing import Any
 
 import pytest
 import world
+import yaml
 from ops import testing
 
 import facts
 from charm import TemporalCharm
 from probe import Health
+
+_ACTIONS = yaml.safe_load((pathlib.Path(__file__).parents[2] / 'actions.yaml').read_text())
 
 
 @pytest.fixture
@@ -68,3 +72,19 @@ def run(ctx: testing.Context[TemporalCharm], tmp_path: pathlib.Path):
         return ctx.run(ctx.on.pebble_ready(container), dataclasses.replace(state, containers={container}))
 
     return _run
+
+
+@pytest.fixture
+def act(ctx: testing.Context[TemporalCharm], run):
+    """Runs an action in a world in which everything is in place, or in another one."""
+
+    def _act(action: str, state: testing.State | None = None, /, **params: Any) -> dict[str, Any]:
+        # ops.testing leaves to tests what Juju does.
+        described = _ACTIONS[action].get('params', {})
+        values = {name: parameter['default'] for name, parameter in described.items() if 'default' in parameter}
+        values |= {name.replace('_', '-'): value for name, value in params.items()}
+        before = run(state or world.state())
+        ctx.run(ctx.on.action(action, params=values), before)
+        return ctx.action_results or {}
+
+    return _act

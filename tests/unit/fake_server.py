@@ -102,3 +102,8 @@ class FakeServer(Client):
     def _do(self, command: str, name: str) -> None:
         self._may(command)
         self.asked.append((command, name))
+
+
+def fits(results: dict[str, str]) -> bool:
+    """Whether Juju's command takes each of an action's results as an argument, of which Linux allows 128 KiB."""
+    return all(len(value.encode()) < 128 * 1024 for value in results.values())
