@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime
 
-from temporalio.api.failure.v1 import ActivityFailureInfo, Failure
+from temporalio.api.failure.v1 import ActivityFailureInfo, CanceledFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.bridge.proto.workflow_commands import ScheduleActivity
 from temporalio.common import RetryPolicy
+
+CANCELLED = Failure(message='cancelled', canceled_failure_info=CanceledFailureInfo())
+"""Why something ended that somebody asked to end."""
 
 
 def next_delay(

@@ -16,26 +16,22 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attempts import about, messages, next_delay
+from attempts import CANCELLED, about, messages, next_delay
+from children import Children
 from described import Describer, act, surroundings
 from execution import QUEUE, Execution, begin
 from google.protobuf.duration_pb2 import Duration
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import ActivityType, Payloads, WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import StartChildWorkflowExecutionFailedCause
 from temporalio.api.failure.v1 import (
-    CanceledFailureInfo,
-    ChildWorkflowExecutionFailureInfo,
     Failure,
 )
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.sdk.v1 import WorkflowTaskCompletedMetadata
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.bridge.proto import child_workflow
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_commands import (
     ScheduleActivity,
-    StartChildWorkflowExecution,
     StartTimer,
     WorkflowCommand,
 )
@@ -44,8 +40,6 @@ from temporalio.converter import DefaultFailureConverter, DefaultPayloadConverte
 DURATION = datetime.timedelta(seconds=1)
 """Of an attempt of an activity."""
 
-_CANCELLED = Failure(message='cancelled', canceled_failure_info=CanceledFailureInfo())
-_TAKEN = 'START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS'
 _CHECKED = (1, 2, 3)
 """The SDK's flags by which a replay compares the types of what is done with those in the history."""
 
@@ -82,6 +76,7 @@ class Simulation:
         self._beats: dict[tuple[str, int], tuple[Any, ...]] = {}
         self._failing: dict[tuple[str, int], tuple[str, Failure]] = {}
         self._agenda: list[tuple[datetime.datetime, int, Callable[[], None]]] = []
+        self._children = Children(self)
         self._order = itertools.count()
         # Fixed, so that recording anew changes no more of a recorded history than what has changed.
         self._run_ids = (uuid.UUID(int=number) for number in itertools.count(1))
@@ -122,16 +117,17 @@ class Simulation:
 
     def start(self, name: str, *args: object, workflow_id: str) -> Execution:
         """Begin a workflow; it goes on while `run` does."""
-        return self._start(name, workflow_id, self._converter.to_payloads(args), lambda: None)
+        return self.begin(name, workflow_id, self._converter.to_payloads(args), lambda: None)
 
     def cancel(self, one: Execution, after: datetime.timedelta) -> None:
         """Ask to cancel a workflow, later."""
-        self._at(after, lambda: self._cancel(one))
+        self.later(after, lambda: self.request_cancel(one))
 
-    def _at(self, delay: datetime.timedelta, act: Callable[[], None]) -> None:
+    def later(self, delay: datetime.timedelta, act: Callable[[], None]) -> None:
+        """Have something happen after a delay."""
         heapq.heappush(self._agenda, (self.now + delay, next(self._order), act))
 
-    def _start(
+    def begin(
         self,
         name: str,
         workflow_id: str,
@@ -139,10 +135,11 @@ class Simulation:
         closed: Callable[[], None],
         parent: Execution | None = None,
     ) -> Execution:
+        """Begin a workflow that somebody else waits for."""
         definition, run_id = self._workflows[name], str(next(self._run_ids))
         one = begin(definition, workflow_id, run_id, self.now, closed, parent)
         self.executions.append(one)
-        started = self._event(
+        started = self.event(
             one,
             'WORKFLOW_EXECUTION_STARTED',
             workflow_type=WorkflowType(name=name),
@@ -165,18 +162,19 @@ class Simulation:
         first.workflow_type, first.workflow_id, first.attempt = name, workflow_id, 1
         first.arguments.extend(payloads)
         first.start_time.FromDatetime(self.now)
-        self._at(datetime.timedelta(0), lambda: self._task(one, job))
+        self.later(datetime.timedelta(0), lambda: self.task(one, job))
         return one
 
-    def _event(self, one: Execution, kind: str, **attributes: Any) -> HistoryEvent:
+    def event(self, one: Execution, kind: str, **attributes: Any) -> HistoryEvent:
+        """Add an event to a history, as of now."""
         return one.event(self.now, kind, **attributes)
 
-    def _task(self, one: Execution, job: WorkflowActivationJob) -> None:
+    def task(self, one: Execution, job: WorkflowActivationJob) -> None:
         """A workflow task: what happened goes in, what is to be done comes out."""
         if one.over:
             return
-        scheduled = self._event(one, 'WORKFLOW_TASK_SCHEDULED', task_queue=TaskQueue(name=QUEUE), attempt=1)
-        started = self._event(one, 'WORKFLOW_TASK_STARTED', scheduled_event_id=scheduled.event_id)
+        scheduled = self.event(one, 'WORKFLOW_TASK_SCHEDULED', task_queue=TaskQueue(name=QUEUE), attempt=1)
+        started = self.event(one, 'WORKFLOW_TASK_STARTED', scheduled_event_id=scheduled.event_id)
         jobs, done = [job], None
         while jobs:
             activation = WorkflowActivation(run_id=one.run_id, history_length=started.event_id, jobs=jobs)
@@ -184,7 +182,7 @@ class Simulation:
             completion = one.instance.activate(activation)
             if completion.HasField('failed'):
                 raise AssertionError(f'the task of {one.type} failed: {completion.failed.failure}')
-            done = done or self._event(
+            done = done or self.event(
                 one,
                 'WORKFLOW_TASK_COMPLETED',
                 scheduled_event_id=scheduled.event_id,
@@ -202,13 +200,13 @@ class Simulation:
         if kind == 'schedule_activity':
             self._schedule(one, command.schedule_activity, task)
         elif kind == 'start_child_workflow_execution':
-            self._start_child(one, command.start_child_workflow_execution, task)
+            self._children.start(one, command.start_child_workflow_execution, task)
         elif kind == 'request_cancel_activity':
             return [self._drop(one, command.request_cancel_activity.seq, task)]
         elif kind == 'cancel_child_workflow_execution':
-            self._cancel_child(one, one.children[command.cancel_child_workflow_execution.child_workflow_seq], task)
+            self._children.cancel(one, command.cancel_child_workflow_execution.child_workflow_seq, task)
         elif kind == 'set_patch_marker':
-            self._event(one, 'MARKER_RECORDED', marker_name='core_patch', workflow_task_completed_event_id=task)
+            self.event(one, 'MARKER_RECORDED', marker_name='core_patch', workflow_task_completed_event_id=task)
         elif kind == 'start_timer':
             self._start_timer(one, command.start_timer, task)
         elif kind == 'cancel_timer':
@@ -231,18 +229,18 @@ class Simulation:
             how = {'kind': 'CANCELED'}
         else:
             raise AssertionError(f'{kind} is not simulated')
-        self._event(one, f'WORKFLOW_EXECUTION_{how.pop("kind")}', workflow_task_completed_event_id=task, **how)
+        self.event(one, f'WORKFLOW_EXECUTION_{how.pop("kind")}', workflow_task_completed_event_id=task, **how)
         one.closed()
         for child in one.children.values():
-            self._at(datetime.timedelta(0), functools.partial(self._terminate, child))
+            self.later(datetime.timedelta(0), functools.partial(self._terminate, child))
 
     def _terminate(self, one: Execution) -> None:
         if not one.over:
-            self._event(one, 'WORKFLOW_EXECUTION_TERMINATED')
+            self.event(one, 'WORKFLOW_EXECUTION_TERMINATED')
             one.terminated = True
 
     def _start_timer(self, one: Execution, wanted: StartTimer, task: int) -> None:
-        started = self._event(
+        started = self.event(
             one,
             'TIMER_STARTED',
             timer_id=str(wanted.seq),
@@ -254,24 +252,25 @@ class Simulation:
         def fire() -> None:
             if one.over or wanted.seq not in one.timers:
                 return
-            self._event(one, 'TIMER_FIRED', timer_id=str(wanted.seq), started_event_id=started.event_id)
+            self.event(one, 'TIMER_FIRED', timer_id=str(wanted.seq), started_event_id=started.event_id)
             job = WorkflowActivationJob()
             job.fire_timer.seq = wanted.seq
-            self._task(one, job)
+            self.task(one, job)
 
-        self._at(wanted.start_to_fire_timeout.ToTimedelta(), fire)
+        self.later(wanted.start_to_fire_timeout.ToTimedelta(), fire)
 
-    def _cancel(self, one: Execution) -> None:
+    def request_cancel(self, one: Execution) -> None:
+        """Tell a workflow at once that it is asked to end."""
         if not one.over:
-            self._event(one, 'WORKFLOW_EXECUTION_CANCEL_REQUESTED')
+            self.event(one, 'WORKFLOW_EXECUTION_CANCEL_REQUESTED')
             job = WorkflowActivationJob()
             job.cancel_workflow.reason = ''
-            self._task(one, job)
+            self.task(one, job)
 
     def _drop(self, one: Execution, number: int, task: int) -> WorkflowActivationJob:
         """Cancel an activity; the workflow does not wait for that."""
         scheduled = one.scheduled[number]
-        self._event(
+        self.event(
             one,
             'ACTIVITY_TASK_CANCEL_REQUESTED',
             scheduled_event_id=scheduled.event_id,
@@ -281,36 +280,12 @@ class Simulation:
         job = WorkflowActivationJob()
         job.resolve_activity.seq = number
         failure = job.resolve_activity.result.cancelled.failure
-        failure.CopyFrom(Failure(message='activity error', cause=_CANCELLED))
+        failure.CopyFrom(Failure(message='activity error', cause=CANCELLED))
         failure.activity_failure_info.CopyFrom(about(scheduled))
         return job
 
-    def _cancel_child(self, parent: Execution, child: Execution, task: int) -> None:
-        execution = WorkflowExecution(workflow_id=child.id, run_id=child.run_id)
-        initiated = self._event(
-            parent,
-            'REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED',
-            workflow_task_completed_event_id=task,
-            namespace='default',
-            workflow_execution=execution,
-            child_workflow_only=True,
-        )
-
-        def cancel() -> None:
-            if not parent.over:
-                self._event(
-                    parent,
-                    'EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED',
-                    initiated_event_id=initiated.event_id,
-                    namespace='default',
-                    workflow_execution=execution,
-                )
-            self._cancel(child)
-
-        self._at(datetime.timedelta(0), cancel)
-
     def _schedule(self, one: Execution, wanted: ScheduleActivity, task: int) -> None:
-        event = self._event(
+        event = self.event(
             one,
             'ACTIVITY_TASK_SCHEDULED',
             activity_id=wanted.activity_id,
@@ -325,7 +300,7 @@ class Simulation:
         )
         one.scheduled[wanted.seq] = event
         began = self.now
-        self._at(DURATION, lambda: self._attempt(one, wanted, event, 1, began))
+        self.later(DURATION, lambda: self._attempt(one, wanted, event, 1, began))
 
     def _attempt(
         self, one: Execution, wanted: ScheduleActivity, scheduled: HistoryEvent, number: int, began: datetime.datetime
@@ -361,7 +336,7 @@ class Simulation:
             delay = next_delay(wanted, failure, number, self.now - began)
             if delay is not None:
                 self._failing[one.run_id, wanted.seq] = (wanted.activity_type, failure)
-                self._at(delay + DURATION, lambda: self._attempt(one, wanted, scheduled, number + 1, began))
+                self.later(delay + DURATION, lambda: self._attempt(one, wanted, scheduled, number + 1, began))
                 return
             self._end(one, scheduled, number, 'FAILED', failure=failure)
             result.failed.failure.CopyFrom(Failure(message='activity error', cause=failure))
@@ -370,110 +345,14 @@ class Simulation:
             payloads = self._converter.to_payloads([returned])
             self._end(one, scheduled, number, 'COMPLETED', result=Payloads(payloads=payloads))
             result.completed.result.CopyFrom(payloads[0])
-        self._task(one, job)
+        self.task(one, job)
 
     def _end(self, one: Execution, scheduled: HistoryEvent, number: int, how: str, **attributes: Any) -> None:
-        started = self._event(one, 'ACTIVITY_TASK_STARTED', scheduled_event_id=scheduled.event_id, attempt=number)
-        self._event(
+        started = self.event(one, 'ACTIVITY_TASK_STARTED', scheduled_event_id=scheduled.event_id, attempt=number)
+        self.event(
             one,
             f'ACTIVITY_TASK_{how}',
             scheduled_event_id=scheduled.event_id,
             started_event_id=started.event_id,
             **attributes,
         )
-
-    def _start_child(self, parent: Execution, wanted: StartChildWorkflowExecution, task: int) -> None:
-        kind = WorkflowType(name=wanted.workflow_type)
-        initiated = self._event(
-            parent,
-            'START_CHILD_WORKFLOW_EXECUTION_INITIATED',
-            namespace='default',
-            workflow_id=wanted.workflow_id,
-            workflow_type=kind,
-            task_queue=TaskQueue(name=QUEUE),
-            input=Payloads(payloads=wanted.input),
-            parent_close_policy=wanted.parent_close_policy,
-            workflow_task_completed_event_id=task,
-        )
-
-        if any(one.id == wanted.workflow_id and not one.over for one in self.executions):
-            self._at(datetime.timedelta(0), lambda: self._refuse_child(parent, wanted, initiated))
-            return
-
-        def close() -> None:
-            self._at(datetime.timedelta(0), lambda: self._child_closed(parent, child, wanted, initiated, started[0]))
-
-        child = parent.children[wanted.seq] = self._start(
-            wanted.workflow_type, wanted.workflow_id, wanted.input, close, parent
-        )
-        execution = WorkflowExecution(workflow_id=child.id, run_id=child.run_id)
-        started: list[int] = []
-
-        def start() -> None:
-            event = self._event(
-                parent,
-                'CHILD_WORKFLOW_EXECUTION_STARTED',
-                namespace='default',
-                initiated_event_id=initiated.event_id,
-                workflow_execution=execution,
-                workflow_type=kind,
-            )
-            started.append(event.event_id)
-            job = WorkflowActivationJob()
-            job.resolve_child_workflow_execution_start.seq = wanted.seq
-            job.resolve_child_workflow_execution_start.succeeded.run_id = child.run_id
-            self._task(parent, job)
-
-        self._at(datetime.timedelta(0), start)
-
-    def _refuse_child(self, parent: Execution, wanted: StartChildWorkflowExecution, initiated: HistoryEvent) -> None:
-        """The identifier is another one's."""
-        self._event(
-            parent,
-            'START_CHILD_WORKFLOW_EXECUTION_FAILED',
-            namespace='default',
-            workflow_id=wanted.workflow_id,
-            workflow_type=WorkflowType(name=wanted.workflow_type),
-            cause=StartChildWorkflowExecutionFailedCause.Value(_TAKEN),
-            initiated_event_id=initiated.event_id,
-        )
-        job = WorkflowActivationJob()
-        failed = job.resolve_child_workflow_execution_start.failed
-        job.resolve_child_workflow_execution_start.seq = wanted.seq
-        failed.workflow_id, failed.workflow_type = wanted.workflow_id, wanted.workflow_type
-        failed.cause = child_workflow.StartChildWorkflowExecutionFailedCause.Value(_TAKEN)
-        self._task(parent, job)
-
-    def _child_closed(
-        self,
-        parent: Execution,
-        child: Execution,
-        wanted: StartChildWorkflowExecution,
-        initiated: HistoryEvent,
-        started: int,
-    ) -> None:
-        job = WorkflowActivationJob()
-        job.resolve_child_workflow_execution.seq = wanted.seq
-        execution = WorkflowExecution(workflow_id=child.id, run_id=child.run_id)
-        common: dict[str, Any] = {
-            'namespace': 'default',
-            'workflow_execution': execution,
-            'workflow_type': WorkflowType(name=wanted.workflow_type),
-            'initiated_event_id': initiated.event_id,
-            'started_event_id': started,
-        }
-        if child.failure is not None:
-            self._event(parent, 'CHILD_WORKFLOW_EXECUTION_FAILED', failure=child.failure, **common)
-            failure = job.resolve_child_workflow_execution.result.failed.failure
-            failure.CopyFrom(Failure(message='child workflow execution error', cause=child.failure))
-            failure.child_workflow_execution_failure_info.CopyFrom(ChildWorkflowExecutionFailureInfo(**common))
-        elif child.cancelled:
-            self._event(parent, 'CHILD_WORKFLOW_EXECUTION_CANCELED', **common)
-            failure = job.resolve_child_workflow_execution.result.cancelled.failure
-            failure.CopyFrom(Failure(message='child workflow execution error', cause=_CANCELLED))
-            failure.child_workflow_execution_failure_info.CopyFrom(ChildWorkflowExecutionFailureInfo(**common))
-        else:
-            assert child.result is not None
-            self._event(parent, 'CHILD_WORKFLOW_EXECUTION_COMPLETED', result=child.result, **common)
-            job.resolve_child_workflow_execution.result.completed.result.CopyFrom(child.result.payloads[0])
-        self._task(parent, job)

@@ -140,7 +140,7 @@ def test_an_image_whose_workflow_is_cancelled_does_not_stop_the_others(
 ) -> None:
     going = {'status': 'in_progress', 'conclusion': None}
     fail(environment, 200, match='/runs/', body=going, times=20)
-    start = simulation._start
+    start = simulation.begin
 
     def start_and_cancel(name: str, workflow_id: str, *more: Any) -> Execution:
         one = start(name, workflow_id, *more)
@@ -148,7 +148,7 @@ def test_an_image_whose_workflow_is_cancelled_does_not_stop_the_others(
             simulation.cancel(one, datetime.timedelta(minutes=2))
         return one
 
-    monkeypatch.setattr(simulation, '_start', start_and_cancel)
+    monkeypatch.setattr(simulation, 'begin', start_and_cancel)
     report = simulation.run('RebuildForRelease', '24.04', 'm*')
     images = by_image(report)
     assert images.pop('mock-rock').error == 'RebuildImage: it was cancelled'
@@ -188,7 +188,7 @@ def test_a_rebuild_that_is_reset_finds_what_it_has_dispatched(
     runs = []
     for now in (began, began + datetime.timedelta(hours=5)):
         simulation = Simulation(WORKFLOWS, ACTIVITIES, now)
-        start = simulation._start
+        start = simulation.begin
 
         def start_anew(name: str, *more: Any, start: Callable[..., Execution] = start) -> Execution:
             one = start(name, *more)
@@ -196,7 +196,7 @@ def test_a_rebuild_that_is_reset_finds_what_it_has_dispatched(
                 one.instance._info = dataclasses.replace(one.instance._info, workflow_start_time=began)
             return one
 
-        monkeypatch.setattr(simulation, '_start', start_anew)
+        monkeypatch.setattr(simulation, 'begin', start_anew)
         (image,) = simulation.run('RebuildForRelease', '24.04', 'valkey').images
         runs.append(image.run_url)
     assert set(recorded(environment)) == {'valkey'}
@@ -259,7 +259,7 @@ def test_a_worker_that_lacks_a_setting_for_a_while_ends_no_rebuild(
 ) -> None:
     token = os.environ['GITHUB_TOKEN']
     monkeypatch.delenv('GITHUB_TOKEN')
-    simulation._at(datetime.timedelta(hours=3), lambda: monkeypatch.setenv('GITHUB_TOKEN', token))
+    simulation.later(datetime.timedelta(hours=3), lambda: monkeypatch.setenv('GITHUB_TOKEN', token))
     assert simulation.run('RebuildForRelease', '24.04', 'valkey').images[0].conclusion == 'success'
 
 

@@ -40,7 +40,7 @@ def test_a_token_that_is_refused_is_told_once_and_soon_and_the_end_as_well(
     fail(mattermost, 401, match=match, headers=REFUSED, times=100)
     began = simulation.now
     soon: list[dict[str, Any]] = []
-    simulation._at(datetime.timedelta(minutes=8), lambda: soon.extend(waiting(webhook)))
+    simulation.later(datetime.timedelta(minutes=8), lambda: soon.extend(waiting(webhook)))
     report = simulation.run('RebuildForRelease', '24.04', 'v*')
     assert simulation.now - began > datetime.timedelta(hours=8)
     assert soon == waiting(webhook) and len(soon) == 1
