@@ -26,7 +26,7 @@ from typing import Any
 
 from ops import testing
 
-from stateful import pebble
+from stateful import due, pebble
 from stateful.model import Application, Hook, Relation, Secret, Seen, Unit
 from stateful.runner import Counter, Outcome, Runner
 
@@ -87,7 +87,7 @@ class World:
         if unit.failed or unit.queued:
             return [hook for hook in (unit.failed, unit.queued) if hook][:1]
         if unit.dying:
-            leaving = self._due_of_relations(unit)
+            leaving = due.of_relations(unit, self.relations)
             if leaving or not unit.installed:
                 return leaving
             return [Hook('stop' if unit.started and not unit.stopped else 'remove')]
@@ -107,7 +107,7 @@ class World:
         ]
         if not unit.started:
             return elected or config + from_containers
-        return elected + config + from_containers + self._due_of_secrets(unit) + self._due_of_relations(unit)
+        return elected + config + from_containers + self._due_of_secrets(unit) + due.of_relations(unit, self.relations)
 
     def _config(self, unit: Unit) -> tuple[int, int]:
         return self.applications[unit.app].config_version, unit.incarnation
@@ -122,59 +122,29 @@ class World:
                 side.write_unit(unit.number, unit.network)
 
     def _due_of_secrets(self, unit: Unit) -> list[Hook]:
-        due = []
+        hooks = []
         for secret in self.secrets.values():
             if (
                 unit.name in secret.tracked
                 and unit.secrets.get(secret.id) != secret.latest
                 and self._reads(unit, secret)
             ):
-                due.append(Hook('secret-changed', secret=secret.id))
+                hooks.append(Hook('secret-changed', secret=secret.id))
             if secret.owner == unit.app and self.is_leader(unit):
                 followed = set(secret.tracked.values())
-                due += [
+                hooks += [
                     Hook('secret-remove', secret=secret.id, revision=revision)
                     for revision in secret.revisions
                     if revision != secret.latest
                     and revision not in followed
                     and (secret.id, revision) not in unit.obsolete
                 ]
-        return due
+        return hooks
 
     def _reads(self, unit: Unit, secret: Secret) -> bool:
         """Whether a unit may read a secret of others."""
         granted = (self.relations.get(id) for id in secret.grants)
         return any(relation and relation.of(unit.app) and relation.id in unit.relations for relation in granted)
-
-    def _due_of_relations(self, unit: Unit) -> list[Hook]:
-        due = [self._due_of_relation(unit, self.relations[id], seen) for id, seen in unit.relations.items()]
-        return [hook for hook in due if hook]
-
-    def _due_of_relation(self, unit: Unit, relation: Relation, seen: Seen) -> Hook | None:
-        if seen.pending is not None:
-            return Hook('relation-changed', relation.id, seen.pending)
-        gone = relation.dying or unit.dying
-        side = relation.other(unit.app)
-        members = {} if gone else {number: side.versions[number] for number in side.units}
-        if relation.peer:
-            members.pop(unit.number, None)
-        left = [number for number in seen.members if number not in members]
-        if left:
-            return Hook('relation-departed', relation.id, left[0])
-        if gone:
-            return None if relation.peer else Hook('relation-broken', relation.id)
-        if side.version != seen.app:
-            return Hook('relation-changed', relation.id)
-        return self._due_of_member(relation, seen, members)
-
-    def _due_of_member(self, relation: Relation, seen: Seen, members: dict[int, int]) -> Hook | None:
-        for number in members:
-            if number not in seen.members:
-                return Hook('relation-joined', relation.id, number)
-        for number, version in members.items():
-            if version != seen.members[number]:
-                return Hook('relation-changed', relation.id, number)
-        return None
 
     # -- what happens
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ops import testing
 
-from stateful.pebble import Container
+from stateful.container import Container
 
 Databag = dict[str, str]
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import temporal_charms.workload
 from temporal_charms import postgresql
 
+from stateful.container import Container, Programs
 from stateful.model import Unit
 from stateful.neighbours import Postgresql, Refused
-from stateful.pebble import Container, Programs
 from stateful.rooms import REPOSITORY, Room
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from stateful import outside
+from stateful.container import Container
 from stateful.juju import RUNNERS, World
 from stateful.model import Application, Databag, Hook, Relation, Side, Unit
 from stateful.neighbours import Postgresql
-from stateful.pebble import Container
 from stateful.runner import Outcome, Runner
 
 SERVER, ADMIN, MEMBER = 'tempo', 'keeper', 'muscle'
