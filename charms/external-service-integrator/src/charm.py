@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 import ops
@@ -23,18 +24,25 @@ class ExternalServiceIntegratorCharm(ops.CharmBase):
         for event in (
             self.on.config_changed,
             self.on.leader_elected,
-            self.on.secret_changed,
             self.on.update_status,
             self.on.upgrade_charm,
             self.on[_ENDPOINT].relation_created,
         ):
             framework.observe(event, self._reconcile)
+        framework.observe(self.on.secret_changed, self._take_up)
         framework.observe(self.on.secret_remove, self._forget_revision)
         framework.observe(self.on.collect_unit_status, self._collect_status)
 
     @functools.cached_property
     def _facts(self) -> facts.Facts:
         return facts.Facts.load(self)
+
+    def _take_up(self, event: ops.SecretChangedEvent) -> None:
+        """Take up the newest revision, of a secret that no option names now, too: its earlier ones may be removed."""
+        # Why one cannot be read is told by what the options name.
+        with contextlib.suppress(ops.ModelError):
+            event.secret.get_content(refresh=True)
+        self._reconcile(event)
 
     def _reconcile(self, _: ops.EventBase) -> None:
         """Tell all related applications; what cannot be told leaves them with what they were told before."""

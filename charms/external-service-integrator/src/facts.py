@@ -9,8 +9,11 @@ from collections.abc import Mapping
 import ops
 from temporal_charms.external_service import NAME, URL
 from temporal_charms.secret_cache import identifier
+from temporal_charms.secret_text import is_binary
 
-_URL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://[^\s@/?#]+([/?#]\S*)?')
+# A port is digits: a password before an `@`, which may have `/`, `?` and `#` in it, passes for no host.
+_HOST = r'(\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x1f\x7f@/?#:,\[\]]+)(:\d{1,5})?'
+_URL = re.compile(rf'[A-Za-z][A-Za-z0-9+.-]*://{_HOST}(,{_HOST})*([/?#][^\s\x00-\x1f\x7f]*)?')
 
 # Terraform's provider makes secrets with any keys, and ops refuses to hand over such.
 _KEY = re.compile(r'[a-z](-?[a-z0-9]){2,}')
@@ -83,7 +86,7 @@ class Credentials:
                 problem=f'credentials: secret:{name} has a key {refused[:40]}, which Juju does not let charms use '
                 '(three or more of a-z, 0-9 and -, beginning with a letter): give it another name there'
             )
-        if binary := next((key for key, value in content.items() if '\0' in value), ''):
+        if binary := next((key for key, value in content.items() if is_binary(value)), ''):
             return cls(problem=f'credentials: secret:{name} has binary data under {binary}: mend the secret')
         return cls(content)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import ops
 from temporal_charms.secret_cache import SecretCache
+from temporal_charms.secret_text import is_binary
 
 from access import PROVIDERS, Access
 from user_secrets import Unreadable, identifier, read
@@ -163,7 +164,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 def _problem(provider: str, content: Mapping[str, str], app: str) -> str:
     """What is wrong with a secret, without its name."""
     remedy = 'juju update-secret takes it'
-    if binary := next((key for key, value in content.items() if '\0' in value), ''):
+    if binary := next((key for key, value in content.items() if is_binary(value)), ''):
         return f'has binary data under {binary[:40]}: juju update-secret takes text'
     if provider and provider not in PROVIDERS:
         return f'has an auth-provider that is none of {", ".join(PROVIDERS)}: {remedy}'

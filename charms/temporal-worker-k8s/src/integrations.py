@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import ops
 from temporal_charms import amqp, external_service, kafka_client, postgresql_client, s3
 from temporal_charms.secret_cache import SecretCache, identifier
+from temporal_charms.secret_text import is_binary
 
 import integration_variables as variables
 from integration_options import ENDPOINTS, EXTERNAL, Options
@@ -181,7 +182,7 @@ def _clash(found: tuple[Integration, ...], app: str) -> str:
     givers: dict[str, Integration] = {}
     for each in found:
         for variable, value in each.values.items():
-            if '\0' in value:
+            if is_binary(value):
                 return f'{each.application} gives {variable} binary data, which no variable can have: mend it there'
             other = givers.setdefault(variable, each)
             if other is not each:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import ops
 from temporal_charms.secret_cache import SecretCache
+from temporal_charms.secret_text import is_binary
 
 from user_secrets import URI, Unreadable, read
 
@@ -154,7 +155,7 @@ class Secrets:
                     if not _NAME.fullmatch(variable):
                         remedy = 'name it, as VARIABLE=secret:ID#KEY does, or mend the secret'
                         return cls(problem=_cannot(wish.identifier, f'has a key {key[:40]}, no variable', remedy))
-                    if '\0' in content[key]:
+                    if is_binary(content[key]):
                         return cls(problem=_cannot(wish.identifier, f'has binary data under {key}', 'mend the secret'))
                     values[variable] = content[key]
             except KeyError:

@@ -74,13 +74,16 @@ def test_given_no_credentials_then_name_and_url_are_told(ctx):
 
 
 @pytest.mark.parametrize('event', ['update_status', 'leader_elected'])
-def test_given_all_told_when_nothing_has_changed_then_nothing_is_written(ctx, event):
+def test_given_all_told_when_nothing_has_changed_then_nothing_is_written(ctx, event, monkeypatch):
     first = ctx.run(ctx.on.config_changed(), _state())
+    written: list[str] = []
+    for name in ('secret_set', 'secret_add', 'secret_grant', 'relation_set'):
+        monkeypatch.setattr(f'scenario.mocking._MockModelBackend.{name}', lambda *_, **__: written.append('something'))
 
     second = ctx.run(getattr(ctx.on, event)(), first)
 
     assert _told(second) == _told(first)
-    assert [secret.latest_content for secret in _own(second)] == [secret.latest_content for secret in _own(first)]
+    assert written == []
 
 
 def test_given_a_secret_when_it_rotates_then_the_own_one_follows(ctx):
@@ -93,6 +96,27 @@ def test_given_a_secret_when_it_rotates_then_the_own_one_follows(ctx):
 
     assert [secret.latest_content for secret in _own(out)] == [{'username': 'me', 'password': 'new'}]
     assert _told(out) == _told(first)
+
+
+@pytest.mark.parametrize('options', [OPTIONS, {'url': URL}])
+def test_given_a_secret_when_it_changes_then_its_newest_revision_is_taken_up_whatever_the_options_name(ctx, options):
+    rotated = testing.Secret({'username': 'me'}, latest_content={'username': 'you'}, id=LOGIN)
+
+    out = ctx.run(ctx.on.secret_changed(rotated), _state(config=options, secrets={rotated}))
+
+    # Its earlier revisions may be removed now.
+    assert out.get_secret(id=LOGIN).tracked_content == {'username': 'you'}
+
+
+def test_given_a_secret_that_changed_when_it_can_no_longer_be_read_then_the_status_says_so(ctx, monkeypatch):
+    def gone(*_: object, **__: object) -> None:
+        raise ops.SecretNotFoundError('not found')
+
+    monkeypatch.setattr('scenario.mocking._MockModelBackend.secret_get', gone)
+
+    out = ctx.run(ctx.on.secret_changed(_login()), _state())
+
+    assert out.unit_status.message.startswith('credentials: secret:9m4e2mr0ui3e8a215n4g is not there, or not granted')
 
 
 def test_given_a_revision_that_nobody_reads_then_it_is_removed(ctx):
@@ -133,6 +157,21 @@ def test_given_a_relation_that_comes_later_then_it_is_granted_the_same_secret(ct
     assert _told(out) == [Service('mail', URL, own.id)]
 
 
+@pytest.mark.parametrize(
+    'url',
+    [
+        'amqp://a.example:5672,b.example:5672/vhost',
+        'https://[2001:db8::1]:8443/',
+        'https://mail.example/@scope/package?to=a@b',
+        'https://müller.example',
+    ],
+)
+def test_given_an_address_of_another_shape_then_it_is_told_as_it_is(ctx, url):
+    out = ctx.run(ctx.on.config_changed(), _state(config={'url': url}))
+
+    assert [service.url for service in _told(out)] == [url]
+
+
 NAME = 'name must be up to 63 letters, digits and -, beginning with a letter: juju config mail name=NAME'
 ODD = (
     'url must be like https://HOST/PATH, without user and password (these go into credentials): '
@@ -150,6 +189,9 @@ GRANT = 'mend credentials, or juju grant-secret 9m4e2mr0ui3e8a215n4g mail'
         ({'config': {'credentials': LOGIN}}, 'no url: juju config mail url=https://...'),
         ({'config': {'url': 'mail.example'}}, ODD),
         ({'config': {'url': f'https://me:{VALUE}@mail.example'}}, ODD),
+        ({'config': {'url': 'https://me:aB/c+d@mail.example/api'}}, ODD),
+        ({'config': {'url': 'https://mail.example:http/'}}, ODD),
+        ({'config': {'url': 'https://mail.example/\x00'}}, ODD),
         ({'config': {'url': 'https://mail.example/a b'}}, ODD),
         (
             {'secrets': set()},
@@ -166,6 +208,10 @@ GRANT = 'mend credentials, or juju grant-secret 9m4e2mr0ui3e8a215n4g mail'
         ),
         (
             {'secrets': {_login(token='a\0b')}},
+            'credentials: secret:9m4e2mr0ui3e8a215n4g has binary data under token: mend the secret',
+        ),
+        (
+            {'secrets': {_login(token='caf\ufffd')}},
             'credentials: secret:9m4e2mr0ui3e8a215n4g has binary data under token: mend the secret',
         ),
     ],
