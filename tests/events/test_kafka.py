@@ -185,8 +185,9 @@ def test_after_a_fatal_error_there_is_another_consumer(script: deque[Any]) -> No
     assert first.closed and not second.closed and second.committed == []
 
 
-def test_a_commit_that_fails_is_owed_again_unless_more_is(script: deque[Any]) -> None:
-    script += [assign(0)]
+@pytest.mark.parametrize('failing', [(1,), (2,), (1, 2), (2, 1)])
+def test_a_commit_that_fails_is_made_up_for_without_going_back(script: deque[Any], failing: tuple[int, ...]) -> None:
+    script += [assign(0), Delivered(0)]
     error = ck.KafkaError(ck.KafkaError.REQUEST_TIMED_OUT)
 
     def fails(offset: int) -> Callable[[Consumer], None]:
@@ -195,13 +196,17 @@ def test_a_commit_that_fails_is_owed_again_unless_more_is(script: deque[Any]) ->
 
     async def main() -> None:
         one = source()
-        await one.take()
-        script.extend([fails(1), fails(0)])
+        await one.acknowledge(await taken(one))
+        script.append(Delivered(1))
+        await one.acknowledge(await taken(one))
+        script.extend(fails(offset) for offset in failing)
         await taken(one, 4)
         await one.close()
 
     run(main())
-    assert Consumer.made[0].committed == [({'t/0': 1}, True)]
+    first, second, *again = Consumer.made[0].committed
+    assert (first, second) == (({'t/0': 1}, True), ({'t/0': 2}, True))
+    assert again == [({'t/0': 2}, True)] * len(again) and again
 
 
 def test_options_that_librdkafka_refuses_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 import trustme
-from temporal_events import registry
+from fakes import message
+from temporal_events import avro, registry
 from temporal_events.model import Poison, Unavailable
 from temporal_events.registry import Registry, Settings
 
@@ -71,6 +72,11 @@ def known(stand_in: StandIn) -> Registry:
     return Registry(Settings(f'{stand_in.url}/', 'rocks', PASSWORD))
 
 
+def read(stand_in: StandIn, number: int, content: bytes) -> Any:
+    """What a message says, by the schema that the registry has."""
+    return avro.decode(message(value=b'\0' + number.to_bytes(4, 'big') + content), known(stand_in))
+
+
 def test_a_schema_is_asked_for_once_with_user_and_password(stand_in: StandIn) -> None:
     stand_in.have(3, NAME)
     schemas = known(stand_in)
@@ -90,7 +96,26 @@ def test_what_a_schema_refers_to_is_asked_for_too(stand_in: StandIn) -> None:
     refers = [{'name': 'x.Name', 'subject': 'name', 'version': 1}]
     stand_in.say('/subjects/in%2Fner/versions/2', {'schema': json.dumps(INNER), 'references': refers})
     stand_in.say('/subjects/name/versions/1', {'schema': json.dumps(NAME)})
-    assert known(stand_in).schema(1)['name'] == 'x.Outer'
+    assert read(stand_in, 1, b'\0') == {'inner': {'name': 'a'}}
+
+
+@pytest.mark.parametrize(
+    ('schema', 'content', 'said'),
+    [
+        (['x.Name', 'x.Other'], b'\2\6', {'n': 3}),
+        ({'type': 'array', 'items': 'x.Other'}, b'\2\6\0', [{'n': 3}]),
+        ({'type': 'map', 'values': 'x.Name'}, b'\2\2k\0\0', {'k': 'a'}),
+    ],
+)
+def test_what_a_schema_that_is_no_record_refers_to_is_known_when_messages_are_read(
+    stand_in: StandIn, schema: Any, content: bytes, said: Any
+) -> None:
+    subjects = ({'name': f'x.{name}', 'subject': name.lower(), 'version': 1} for name in ('Name', 'Other'))
+    stand_in.have(1, schema, references=list(subjects))
+    stand_in.say('/subjects/name/versions/1', {'schema': json.dumps(NAME)})
+    other = {'type': 'record', 'name': 'x.Other', 'fields': [{'name': 'n', 'type': 'int'}]}
+    stand_in.say('/subjects/other/versions/1', {'schema': json.dumps(other)})
+    assert read(stand_in, 1, content) == said
 
 
 def test_a_reference_that_leads_nowhere_is_poison(stand_in: StandIn) -> None:
@@ -122,7 +147,7 @@ def test_a_schema_that_is_not_there_may_come_and_is_poison_if_it_does_not(stand_
     with pytest.raises(Poison, match='the schema registry does not know schema 9'):
         schemas.schema(9)
     stand_in.have(9, NAME)
-    assert schemas.schema(9)['name'] == 'x.Name'
+    assert avro.decode(message(value=b'\0\0\0\0\x09\0'), schemas) == 'a'
 
 
 @pytest.mark.parametrize('status', [400, 422])
@@ -161,6 +186,14 @@ def test_a_registry_that_is_away_is_waited_for() -> None:
         Registry(Settings('http://127.0.0.1:1')).schema(1)
     with pytest.raises(Unavailable, match='the schema registry does not answer: '):
         Registry(Settings('http://[')).schema(1)
+
+
+@pytest.mark.parametrize('proxy', [f'htp://me:{PASSWORD}@squid:3128', 'socks5://squid:1080'])
+def test_a_proxy_that_cannot_be_used_is_waited_for(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv('ALL_PROXY', proxy)
+    with pytest.raises(Unavailable, match='mend HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY') as caught:
+        Registry(Settings('http://127.0.0.1:1')).schema(1)
+    assert PASSWORD not in str(caught.value)
 
 
 def test_an_authority_is_trusted_alone() -> None:

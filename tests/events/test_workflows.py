@@ -10,7 +10,7 @@ import echo
 import pytest
 from fakes import Source, message
 from temporal_events import workflows
-from temporal_events.model import Ending, Letter, Progress
+from temporal_events.model import Ending, Letter, Outcome, Progress
 from temporal_events.workflows import DeadLetter
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
@@ -165,6 +165,25 @@ def test_a_dead_letter_can_be_discarded_while_it_is_tried() -> None:
                 await asyncio.sleep(0.5)
                 await handle.signal(DeadLetter.discard, 'known')
                 assert await handle.result() == Ending('discarded', 'known')
+
+    run(main())
+
+
+def test_a_dead_letter_that_is_discarded_too_late_says_what_was_started() -> None:
+    async def main() -> None:
+        async with echo.server() as client:
+
+            @activity.defn(name='retry_letter')
+            async def slow(_: Any) -> Outcome:
+                await asyncio.sleep(2)
+                return Outcome(workflow='act-x')
+
+            async with Worker(client, task_queue=echo.QUEUE, workflows=[DeadLetter], activities=[slow]):
+                handle = await post(client)
+                await handle.signal(DeadLetter.replay)
+                await asyncio.sleep(0.5)
+                await handle.signal(DeadLetter.discard, 'known')
+                assert await handle.result() == Ending('started', 'act-x')
 
     run(main())
 

@@ -15,7 +15,7 @@ import fastavro
 import pytest
 import trustme
 from oci_factory import consume, eventbus
-from temporal_events import names, registry
+from temporal_events import avro, names, registry
 from temporal_events.model import Letter, Message, Outcome, Poison, Start, Unavailable
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
@@ -41,7 +41,7 @@ ENVIRONMENT = {
 
 class Schemas:
     def __init__(self, schema: Any = SCHEMA) -> None:
-        self._schema = fastavro.parse_schema(schema)
+        self._schema = avro.parse(schema, {})
 
     def schema(self, number: int) -> Any:
         if number == 2:

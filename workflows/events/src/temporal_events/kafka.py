@@ -118,6 +118,8 @@ class Kafka:
         """Worn is a consumer that another one is to follow: after a fatal error, or to be told anew what is wrong."""
         self._owed: dict[tuple[str, int], int] = {}
         """Partition to the offset that is still to be committed."""
+        self._settled: dict[tuple[str, int], int] = {}
+        """Partition to the highest offset that was to be committed: several commits may be under way at once."""
         self._next: dict[tuple[str, int], int] = {}
 
     async def take(self) -> Sequence[Message]:
@@ -223,7 +225,7 @@ class Kafka:
         for message in messages:
             at, assignment = message.receipt
             if self._assigned.get(at) == assignment:
-                self._owed[at] = message.position + 1
+                self._owed[at] = self._settled[at] = message.position + 1
         self._commit()
 
     def _commit(self, *, wait: bool = False) -> None:
@@ -241,9 +243,10 @@ class Kafka:
     def _committed(self, error: ck.KafkaError | None, partitions: list[ck.TopicPartition]) -> None:
         for partition in partitions:
             at = (partition.topic, partition.partition)
-            if (error or partition.error) and at in self._assigned and at not in self._owed:
+            if (error or partition.error) and at in self._settled and at not in self._owed:
                 _logger.warning('%s is not committed: %s', _lane(*at), error or partition.error)
-                self._owed[at] = partition.offset
+                # Not the offset that failed: a later one may have been committed meanwhile, or have failed before.
+                self._owed[at] = self._settled[at]
 
     def _on_assign(self, _: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
         self._assignments += 1
@@ -265,7 +268,7 @@ class Kafka:
 
     def _drop(self, partitions: Iterable[ck.TopicPartition]) -> None:
         gone = {(one.topic, one.partition) for one in partitions}
-        for book in (self._assigned, self._owed, self._next):
+        for book in (self._assigned, self._owed, self._settled, self._next):
             for at in gone:
                 book.pop(at, None)
         self._waiting = deque(one for one in self._waiting if one.receipt[0] not in gone)

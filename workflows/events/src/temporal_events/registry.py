@@ -10,13 +10,14 @@ import dataclasses
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import fastavro
 import httpx
 
+from temporal_events import avro
 from temporal_events.model import Poison, Unavailable
 
 PATIENCE = 10.0
@@ -63,17 +64,26 @@ class Registry:
         self._missed: dict[int, float] = {}
 
     def schema(self, number: int) -> Any:
-        """A schema as fastavro reads by it.
+        """A schema as `avro.decode` reads by it.
 
         Raises:
             Unavailable: when the registry does not answer, or refuses.
             Poison: when it has no such schema, or it is none of Avro.
         """
         if number not in self._schemas:
-            with httpx.Client(auth=self._auth, verify=self._tls, timeout=_TIMEOUT) as web:
+            with self._web() as web:
                 self._schemas[number] = self._fetch(web, number)
             self._missed.pop(number, None)
         return self._schemas[number]
+
+    def _web(self) -> httpx.Client:
+        try:
+            return httpx.Client(auth=self._auth, verify=self._tls, timeout=_TIMEOUT)
+        except (ValueError, ImportError, httpx.InvalidURL):
+            # What is wrong with a proxy's address httpx says already here, and quotes a password in it.
+            raise Unavailable(
+                'the schema registry cannot be asked: mend HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY'
+            ) from None
 
     def _fetch(self, web: httpx.Client, number: int) -> Any:
         told = self._get(web, f'/schemas/ids/{number}')
@@ -84,7 +94,7 @@ class Registry:
             raise Poison(f'the schema registry does not know schema {number}')
         named: dict[str, Any] = {}
         self._add_references(web, told, named, number)
-        return _parse(told, named, number)
+        return _parse(told, number, lambda schema: avro.parse(schema, named))
 
     def _add_references(self, web: httpx.Client, told: Mapping[str, Any], named: dict[str, Any], number: int) -> None:
         """Parse the schemas that one refers to, the innermost first."""
@@ -96,7 +106,7 @@ class Registry:
                     f'schema {number} refers to {reference["subject"]}, which the schema registry does not know'
                 )
             self._add_references(web, found, named, number)
-            _parse(found, named, number)
+            _parse(found, number, lambda schema: fastavro.parse_schema(schema, named_schemas=named))
 
     def _get(self, web: httpx.Client, path: str) -> Mapping[str, Any] | None:
         """An answer; None where the registry says that there is no such thing.
@@ -139,12 +149,12 @@ def trust(ca: str) -> ssl.SSLContext:
         raise ValueError(f'no certificate in PEM: {error.reason}') from None
 
 
-def _parse(told: Mapping[str, Any], named: dict[str, Any], number: int) -> Any:
+def _parse(told: Mapping[str, Any], number: int, parse: Callable[[Any], Any]) -> Any:
     kind = told.get('schemaType') or 'AVRO'
     if kind != 'AVRO':
         raise Poison(f'schema {number} is {kind}, not AVRO')
     try:
-        return fastavro.parse_schema(json.loads(told['schema']), named_schemas=named)
+        return parse(json.loads(told['schema']))
     except Exception as error:
         # fastavro has no common class for what it raises.
         raise Poison(f'schema {number} is none that can be read: {type(error).__name__}: {error}') from None

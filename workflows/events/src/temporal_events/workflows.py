@@ -36,6 +36,8 @@ _RETRY: dict[str, Any] = {
     'start_to_close_timeout': timedelta(minutes=1),
     'retry_policy': RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
 }
+_WAITED_OUT = 'attempt-is-waited-out'
+"""Before this patch a letter was discarded while an attempt might start its workflow yet."""
 
 
 # An input that is missing or no object would be tried again for ever.
@@ -111,10 +113,18 @@ class DeadLetter:
         return self._letter
 
     async def _retried(self) -> Outcome:
-        """What came of trying it again; nothing if it was discarded meanwhile."""
+        """What came of trying it again; nothing if it was discarded before that could succeed."""
         self._replay = False
+        kinds = workflow.ActivityCancellationType
+        waited_out = workflow.patched(_WAITED_OUT)
         trying = asyncio.create_task(
-            workflow.execute_activity(names.RETRY, self._letter, result_type=Outcome, **_RETRY)
+            workflow.execute_activity(
+                names.RETRY,
+                self._letter,
+                result_type=Outcome,
+                cancellation_type=kinds.WAIT_CANCELLATION_COMPLETED if waited_out else kinds.TRY_CANCEL,
+                **_RETRY,
+            )
         )
         await workflow.wait_condition(lambda: trying.done() or self._discarded is not None)
         if not trying.done():
