@@ -5,8 +5,11 @@ export LAB ?= debian
 lab := lab/bin/lab
 uv := lab/bin/uv
 tox := $(uv) run --quiet --frozen --group tox tox
-# The lab's juju and kubectl, for what runs on it.
-on := eval "$$($(lab) env)";
+# The lab's juju and kubectl, for what runs on it; in two steps, since eval alone goes on where the first one fails.
+on := exports=$$($(lab) env); eval "$$exports";
+
+# Each target waits for those before it: one lab has one who builds it.
+.NOTPARALLEL:
 
 .PHONY: help up down status env pack kafka images images-previous neighbours demo test soak bench lint unit stateful terraform clean-lab
 
