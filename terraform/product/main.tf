@@ -40,6 +40,22 @@ module "worker" {
   units       = each.value.units
 }
 
+# With other constraints the provider deploys an application anew, and Juju takes the former one's relations and offers
+# away with it. So these are made anew, too; outputs of modules may not trigger that.
+resource "terraform_data" "server" {
+  input = var.server.constraints
+}
+
+resource "terraform_data" "admin" {
+  input = var.admin.constraints
+}
+
+resource "terraform_data" "worker" {
+  for_each = var.workers
+
+  input = each.value.constraints
+}
+
 resource "juju_integration" "admin" {
   model_uuid = var.model_uuid
 
@@ -51,6 +67,10 @@ resource "juju_integration" "admin" {
   application {
     name     = module.admin.application.name
     endpoint = module.admin.provides.admin
+  }
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.server, terraform_data.admin]
   }
 }
 
@@ -70,6 +90,10 @@ resource "juju_integration" "database" {
     endpoint  = var.database.application == null ? null : var.database.endpoint
     offer_url = var.database.offer_url
   }
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.server]
+  }
 }
 
 resource "juju_integration" "worker" {
@@ -86,6 +110,10 @@ resource "juju_integration" "worker" {
     name     = each.value.application.name
     endpoint = each.value.requires.temporal_host_info
   }
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.server, terraform_data.worker[each.key]]
+  }
 }
 
 resource "juju_offer" "temporal_host_info" {
@@ -94,4 +122,8 @@ resource "juju_offer" "temporal_host_info" {
   model_uuid       = var.model_uuid
   application_name = module.server.application.name
   endpoints        = [module.server.provides.temporal_host_info]
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.server]
+  }
 }

@@ -26,7 +26,7 @@ variable "config" {
 
 variable "constraints" {
   # An empty text fails: https://github.com/juju/terraform-provider-juju/issues/344
-  description = "Constraints on the pods; may not be empty"
+  description = "Constraints on the pods; may not be empty. A change destroys the application and deploys it anew"
   type        = string
   default     = "arch=amd64"
   nullable    = false
@@ -50,7 +50,7 @@ variable "resources" {
 }
 
 variable "revision" {
-  description = "Revision of the charm; null for the newest in the channel"
+  description = "Revision of the charm; null for the newest that the channel has when the application is deployed, or the channel changed. To upgrade within a channel, name one"
   type        = number
   nullable    = true
   default     = null

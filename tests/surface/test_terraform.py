@@ -23,7 +23,7 @@ def test_given_a_file_then_it_is_hcl_and_runs_nothing_on_the_machine_that_applie
     text = path.read_text()
 
     assert modules.parse(text)
-    assert re.findall(r'provisioner|local-exec|remote-exec|null_resource|terraform_data|data\s+"external"', text) == []
+    assert re.findall(r'provisioner|local-exec|remote-exec|null_resource|data\s+"external"', text) == []
 
 
 @pytest.mark.parametrize('module', MODULES, ids=lambda module: module.name)
@@ -175,3 +175,19 @@ def test_given_the_product_then_each_pair_that_it_relates_fits():
         (first, interface), (second, other) = ends
         assert {first, second} == {'provides', 'requires'}
         assert interface == other
+
+
+def test_given_the_product_when_an_application_is_deployed_anew_then_its_relations_and_offers_are_made_anew():
+    resources = modules.all_modules()['product'].resources()
+    constraints = {label.split('.')[1]: body['input'] for label, body in resources.items() if 'terraform_data' in label}
+    made = {label: body for label, body in resources.items() if label.startswith(('juju_integration', 'juju_offer'))}
+
+    assert constraints == {
+        'server': '${var.server.constraints}',
+        'admin': '${var.admin.constraints}',
+        'worker': '${each.value.constraints}',
+    }
+    for label, body in made.items():
+        used = {*re.findall(r'module\.(\w+)\.application', str(body)), *({'worker'} & {label.split('.')[1]})}
+        (lifecycle,) = body['lifecycle']
+        assert {*re.findall(r'terraform_data\.(\w+)', str(lifecycle['replace_triggered_by']))} == used, label

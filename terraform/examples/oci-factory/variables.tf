@@ -71,7 +71,7 @@ variable "config_temporal_queue" {
 variable "config_temporal_workflows_file_path" {
   description = "The archive of wheels that is attached after apply"
   type        = string
-  default     = "dist/oci-factory.tar"
+  default     = "../../../dist/oci-factory.tar"
 
   validation {
     condition     = endswith(var.config_temporal_workflows_file_path, ".tar")

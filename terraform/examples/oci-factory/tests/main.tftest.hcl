@@ -52,7 +52,7 @@ run "the_worker_of_a_model_that_there_is" {
   }
 
   assert {
-    condition     = endswith(output.attach, "temporal-worker-k8s workflows-file=dist/oci-factory.tar")
+    condition     = endswith(output.attach, "temporal-worker-k8s workflows-file=../../../dist/oci-factory.tar")
     error_message = "what remains to be typed is told"
   }
 }
