@@ -58,6 +58,13 @@ def _database_asked(juju: jubilant.Juju, address: str) -> str:
     return suite.pod_exec(juju, postgres.POD, 'postgresql', script).strip()
 
 
+def _revisions(juju: jubilant.Juju, app: str) -> list[int]:
+    """Of the one secret that an application owns."""
+    ((uri, _),) = json.loads(juju.cli('secrets', '--owner', app, '--format=json')).items()
+    told = json.loads(juju.cli('show-secret', uri, '--revisions', '--format=json'))[uri]
+    return sorted(each['revision'] for each in told['revisions'])
+
+
 def test_given_nothing_that_is_required_then_the_status_names_the_commands_and_nothing_runs(juju, address):
     commands = (
         f'juju integrate {APP}:database postgresql-k8s:database; '
@@ -120,6 +127,21 @@ def test_given_a_secret_of_the_operator_when_it_rotates_then_it_reaches_the_code
     assert after[MAIL]['since'] == before[MAIL]['since'] < after[MAIL]['changed']
     assert after[MAIL]['fingerprint'] != before[MAIL]['fingerprint']
     assert after['database'] == before['database']
+    # Nobody reads the former password any more, and it is there no longer.
+    suite.wait_until(lambda: _revisions(juju, MAIL) == [2], "the integrator's former revision is removed")
+
+
+def test_given_a_secret_of_the_operator_whose_former_revisions_are_removed_when_it_rotates_then_it_is_followed(
+    juju, address
+):
+    juju.cli('remove-secret', SECRET, '--revision', '1')
+    juju.update_secret(SECRET, {'password': f'{VALUE}-3'})
+    juju.cli('remove-secret', SECRET, '--revision', '2')
+
+    suite.wait_until(
+        lambda: _tell(address, 'EXTERNAL_MAIL_PASSWORD') == f'{VALUE}-3', 'the code has the new password', timeout=120
+    )
+    suite.wait_active(juju)
 
 
 def test_given_postgresql_when_its_passwords_rotate_then_the_code_logs_in_with_the_new_one(juju, address):

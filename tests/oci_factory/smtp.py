@@ -41,7 +41,11 @@ class _Session(socketserver.StreamRequestHandler):
                 message = email.message_from_bytes(text, policy=email.policy.default)
                 secure = isinstance(self.connection, ssl.SSLSocket)
                 server.received.append((message, self.user, secure))
+                if server.silent:
+                    return
                 self.say('250 taken')
+            elif verb == 'RCPT' and server.refused and server.refused in line:
+                self.say('550 nobody of that name')
             elif verb == 'QUIT':
                 self.say('221 bye')
                 return
@@ -61,6 +65,8 @@ class MailServer(socketserver.ThreadingTCPServer):
 
     Attributes:
         received: message, user, whether the connection was encrypted.
+        refused: an addressee that is; empty for none.
+        silent: whether it hangs up when it has a mail, without an answer.
 
     Args:
         context: for STARTTLS; None for a server without it.
@@ -72,6 +78,7 @@ class MailServer(socketserver.ThreadingTCPServer):
     def __init__(self, context: ssl.SSLContext | None, greeting: str = '220 mail') -> None:
         super().__init__(('127.0.0.1', 0), _Session)
         self.context, self.greeting = context, greeting
+        self.refused, self.silent = '', False
         self.received: list[tuple[email.message.EmailMessage, str, bool]] = []
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -48,7 +48,8 @@ def test_the_images(environment: Server) -> None:
         name for name in WORLD.releases if name.startswith('litmuschaos-') and name.endswith('r')
     )
     assert run(activities.list_released, 'valkey') == ['valkey']
-    assert run(activities.list_released, 'nothing') == []
+    error = failure(activities.list_released, 'nothing')
+    assert error.non_retryable and 'no image of canonical/oci-factory is called nothing' in error.message
 
 
 @pytest.mark.parametrize('image', ['valkey', 'mock-rock', generator.ODD])

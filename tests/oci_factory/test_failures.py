@@ -13,6 +13,7 @@ from acting import DISPATCH, fail, failure, given_up, run
 from oci_factory import activities, mendable, options
 from oci_factory.model import Run
 from stand_ins.server import Server
+from test_secrets import everything
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,26 @@ def test_rate_limits_say_when_to_come_back(
     delay = error.next_retry_delay.total_seconds()
     # A date is a whole second, and a slow machine takes some of its own.
     assert max(1, seconds - 15) <= delay <= seconds + 2 if seconds == 90 else delay == seconds
+
+
+@pytest.mark.parametrize(('attempt', 'seconds'), [(1, 1), (2, 2), (5, 16), (9, 256), (300, 300)])
+@pytest.mark.parametrize(('status', 'kind'), [(429, 'RateLimited'), (503, 'ServerError')])
+def test_who_asks_for_a_second_for_long_uses_up_no_attempts(
+    environment: Server, status: int, kind: str, attempt: int, seconds: int
+) -> None:
+    fail(environment, status, headers={'Retry-After': '1'}, match='dispatches')
+    error = failure(activities.dispatch_rebuild, DISPATCH, attempt=attempt)
+    assert (error.type, error.next_retry_delay) == (kind, datetime.timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize('proxy', ['htp://me:Hidden@squid:3128', 'http://me:Hidden/x@squid:3128', 'socks5://squid'])
+def test_a_proxy_that_cannot_be_one_is_waited_for(
+    environment: Server, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv('ALL_PROXY', proxy)
+    error = failure(activities.dispatch_rebuild, DISPATCH)
+    assert error.type == mendable.WRONG_SETTING and 'mend HTTP_PROXY' in error.message
+    assert 'Hidden' not in everything(error)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -59,6 +60,18 @@ def test_it_is_found_among_others_on_any_page(environment: Server, monkeypatch: 
     tracker = run(find_issue, 'valkey', SOURCE, on_heartbeat=lambda: beats.append(1))
     assert tracker == Tracker(SOURCE, Issue(7, wanted['html_url'], PRINT), (copy['html_url'],))
     assert len(beats) == 4
+
+
+def test_an_issue_of_a_repository_that_was_renamed(environment: Server, seen: list[Request]) -> None:
+    former = f'{environment.url}/github/repos/canonical/former/issues'
+    now = former.replace('canonical/former', SOURCE)
+    run(find_issue, 'valkey', SOURCE)
+    fail(environment, 301, headers={'Location': f'{now}?state=open'}, match='GET /github/repos/canonical/former')
+    assert run(find_issue, 'valkey', 'canonical/former') == Tracker('canonical/former')
+    fail(environment, 307, headers={'Location': now}, match='POST /github/repos/canonical/former')
+    opened = run(change_issue, dataclasses.replace(OPEN, repository='canonical/former'))
+    assert opened.url == url(environment, 3) and len(all_of(environment)) == 1
+    assert all(one.headers['authorization'] == f'Bearer {TOKEN}' for one in seen)
 
 
 @pytest.mark.parametrize('status', [502, 0])

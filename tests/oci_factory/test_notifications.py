@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import hmac
@@ -21,6 +22,7 @@ from served import WEB
 from simulation import Cancelled, Failed, Simulation
 from smtp import PASSWORD, USER, MailServer
 from stand_ins.server import Server
+from temporalio.exceptions import ApplicationError
 from test_secrets import everything
 
 TITLE = '[OCI Factory Temporal Workflow]: RebuildForRelease: Rebuild rocks'
@@ -139,6 +141,16 @@ def test_the_path_of_a_webhook_is_a_secret(environment: Server, monkeypatch: pyt
         assert 'Hidden' not in everything(failure(activities.notify, 'webhook', BEGUN, ''))
 
 
+def test_the_path_of_a_webhook_is_not_logged(
+    environment: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level('INFO')
+    monkeypatch.setenv('OCI_FACTORY_WEBHOOK_URL', f'{environment.url}/webhook/Hidden')
+    with contextlib.suppress(ApplicationError):
+        run(activities.notify, 'webhook', BEGUN, '')
+    assert 'Hidden' not in caplog.text
+
+
 def test_a_mail_at_the_end(mail: MailServer) -> None:
     assert run(activities.list_notifiers) == ['mail']
     run(activities.notify, 'mail', BEGUN, '')
@@ -201,6 +213,20 @@ def test_a_mail_that_cannot_be_sent(
     assert said in error.message
     assert given_up(error, options.NOTIFY) == final
     assert PASSWORD not in everything(error) and 'WrongPassword' not in everything(error)
+
+
+def test_an_addressee_who_is_refused_is_told_of_and_the_others_get_the_mail_once(mail: MailServer) -> None:
+    mail.refused = 'others@example.com'
+    error = failure(activities.notify, 'mail', ENDED, '')
+    assert given_up(error, options.NOTIFY)
+    assert error.message == 'localhost refuses 1 of 2 in OCI_FACTORY_SMTP_TO; the others have the mail'
+    assert len(mail.received) == 1
+
+
+def test_a_mail_that_may_have_been_taken_is_not_sent_twice(mail: MailServer) -> None:
+    mail.silent = True
+    error = failure(activities.notify, 'mail', ENDED, '')
+    assert given_up(error, options.NOTIFY) and 'it may have done so' in error.message
 
 
 def test_mail_without_encryption_and_user(environment: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from typing import Any
@@ -113,6 +114,24 @@ def test_a_second_scan_finds_them_and_changes_nothing(
     assert open_issues(environment) == before
     assert {one.step for one in second.images} == {'nothing'}
     assert {one.image: one.issue_url for one in second.images} == {one.image: one.issue_url for one in first.images}
+
+
+def test_an_issue_stays_open_while_a_channel_cannot_be_read(
+    environment: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scanned(*found: dict[str, Any]) -> ImageScan:
+        plant(environment, 'valkey', *found)
+        (one,) = Simulation(WORKFLOWS, ACTIVITIES).run('ScanImages', 'valkey').images
+        return one
+
+    assert scanned(scanner.vulnerability('CVE-1')).step == 'open'
+    plan = scan_plan.plan_scan
+    monkeypatch.setattr(
+        scan_plan, 'plan_scan', lambda *given: dataclasses.replace(plan(*given), unread=('2.0_stable',))
+    )
+    kept = scanned()
+    assert (kept.step, kept.unscanned) == ('nothing', ('2.0_stable',))
+    assert 'valkey' in open_issues(environment)
 
 
 def test_an_issue_from_its_beginning_to_its_end(environment: Server) -> None:

@@ -87,6 +87,14 @@ def test_a_file_of_which_nothing_can_be_read() -> None:
     assert kinds(plan) == {('odd-releases', '_releases.json')}
 
 
+def test_channels_that_cannot_be_read_are_named_unless_their_track_has_expired() -> None:
+    old = {'end-of-life': '2020-01-01T00:00:00Z', 'stable': {'target': '3_stabel'}}
+    odd = {'stable': {'target': '2.0_stabel'}, 'stabel': {'target': '7'}}
+    plan = planned({'1.0': track('5'), '2.0': odd, '3.0': None, '0.9': old}, {'1.0/5': build()})
+    assert plan.unread == ('2.0', '2.0_stable', '3.0')
+    assert plan.unscanned == ()
+
+
 def test_nothing_released() -> None:
     plan = planned({}, {})
     assert (plan.targets, plan.unscanned, plan.source) == ((), (), '')

@@ -32,8 +32,16 @@ def list_released(image: str) -> list[str]:
 
     Args:
         image: shell pattern that their names match.
+
+    Raises:
+        ApplicationError: not to be retried: when there is none.
     """
-    return sources.images(Settings.load(os.environ), image)
+    settings = Settings.load(os.environ)
+    found = sources.images(settings, image)
+    if not found:
+        sentence = f'no image of {settings.repository} is called {image}: correct it, or OCI_FACTORY_RELEASES'
+        raise ApplicationError(sentence, type='Refused', non_retryable=True)
+    return found
 
 
 @activity.defn
@@ -85,7 +93,7 @@ def dispatch_rebuild(dispatch: Dispatch) -> Run:
         dispatch: what to ask for.
     """
     settings = Settings.load(os.environ)
-    with Web(settings.token) as web:
+    with Web(settings.token, follows=True) as web:
         found = _find(web, settings, dispatch)
         if found:
             activity.logger.info('%s was dispatched before', dispatch.external_ref_id)
@@ -105,7 +113,7 @@ def follow_run(dispatch: Dispatch, run: Run) -> Run:
         The run with its conclusion.
     """
     settings = Settings.load(os.environ)
-    with Web(settings.token) as web:
+    with Web(settings.token, follows=True) as web:
         known = run if run.id else _find(web, settings, dispatch)
         ended = github.conclusion(web, settings, known) if known else None
     if known is None or ended is None:

@@ -19,6 +19,9 @@ RISKS = ('stable', 'candidate', 'beta', 'edge')
 ODD = 'odd-releases'
 """The kind of the note on a file of which nothing can be read."""
 
+UNREAD = ('odd-track', 'odd-target')
+"""The kinds of notes on what cannot be read of a file: the registry may have something there all the same."""
+
 EXPIRED = 'expired-track'
 """The kind of the note on a track that is kept no longer."""
 

@@ -30,7 +30,7 @@ class ReleasesBranch:
     def __init__(self, settings: Settings) -> None:
         self._url = f'{settings.releases}/repos/{settings.repository}/contents/oci'
         # The token is GitHub's, and nobody else's business.
-        self._web = Web(settings.token if settings.releases == settings.github else '')
+        self._web = Web(settings.token if settings.releases == settings.github else '', follows=True)
 
     def __enter__(self) -> ReleasesBranch:
         return self

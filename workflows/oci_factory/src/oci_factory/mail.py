@@ -62,7 +62,10 @@ class Mail:
         message['Message-ID'] = f'<{origin.run}.{notice.status.lower()}@oci-factory.invalid>'
         message.set_content('\n'.join(self._lines(notice, origin)) + '\n')
         with self._session() as session:
-            session.send_message(message)
+            refused = session.send_message(message)
+        if refused:
+            sentence = f'{self._host} refuses {len(refused)} of {len(self._receivers)} in OCI_FACTORY_SMTP_TO'
+            raise ApplicationError(f'{sentence}; the others have the mail', type='Refused', non_retryable=True)
         return ''
 
     def _lines(self, notice: Notice, origin: telling.Origin) -> list[str]:
@@ -71,11 +74,14 @@ class Mail:
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
+        # Here, since the sandbox of workflows refuses classes below smtplib's.
+        from oci_factory import patient_smtp
+
         try:
             if self._security == 'tls':
-                session = smtplib.SMTP_SSL(self._host, self._port, timeout=TIMEOUT, context=web.authorities())
+                session = patient_smtp.OverTLS(self._host, self._port, timeout=TIMEOUT, context=web.authorities())
             else:
-                session = smtplib.SMTP(self._host, self._port, timeout=TIMEOUT)
+                session = patient_smtp.Plain(self._host, self._port, timeout=TIMEOUT)
             with session:
                 if self._security == 'starttls':
                     session.starttls(context=web.authorities())
@@ -86,6 +92,10 @@ class Mail:
         except smtplib.SMTPAuthenticationError:
             sentence = f'{self._host} refuses the user: check OCI_FACTORY_SMTP_USER and OCI_FACTORY_SMTP_PASSWORD'
             raise ApplicationError(sentence, type='Refused', non_retryable=True) from None
+        except patient_smtp.UncertainError:
+            # Once more might be twice.
+            sentence = f'{self._host} has not said whether it takes the mail; it may have done so'
+            raise ApplicationError(sentence, type='NoAnswer', non_retryable=True) from None
         except (OSError, smtplib.SMTPException) as error:
             sentence = f'{self._host} did not take the mail ({type(error).__name__})'
             raise ApplicationError(sentence, type='NoAnswer') from None

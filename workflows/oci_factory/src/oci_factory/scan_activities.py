@@ -65,7 +65,7 @@ def find_issue(image: str, source: str) -> Tracker:
     repository = settings.issues or issues.repository(source)
     if not repository:
         return Tracker('')
-    with Web(settings.token) as web:
+    with Web(settings.token, follows=True) as web:
         return github_issues.find(web, settings, repository, image, activity.heartbeat)
 
 
@@ -80,7 +80,7 @@ def change_issue(change: IssueChange) -> Issue:
         change: what to do.
     """
     settings = Settings.load(os.environ)
-    with Web(settings.token) as web:
+    with Web(settings.token, follows=True) as web:
         number = change.number
         if change.step == issues.OPEN:
             found = github_issues.find(web, settings, change.repository, change.image, activity.heartbeat).issue

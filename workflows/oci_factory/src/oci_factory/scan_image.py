@@ -57,7 +57,11 @@ class ScanImage:
             planned = await _plan(order.image)
             found, missing = await _scan(planned.targets)
             joined = scan_plan.joined(found)
-            unscanned = tuple(sorted({*planned.unscanned, *missing}))
+            unread = planned.unread
+            # Scans that began before leave these out, and may have closed the issue for that.
+            if unread and not workflow.patched('unread-channels'):
+                unread = ()
+            unscanned = tuple(sorted({*planned.unscanned, *unread, *missing}))
             report = ImageScan(
                 order.image, len(found), unscanned, len(joined), notes=planned.notes, error=_summary(missing)
             )

@@ -35,12 +35,14 @@ class ScanPlan:
         source: what the newest revision is built from, as OWNER/NAME or a URL; empty if nothing tells.
         unscanned: what is released, and cannot be scanned: TRACK/REVISION, or what is known of it.
         notes: sorted, each one once.
+        unread: channels and tracks of which the release file does not tell what they have, and that have not expired.
     """
 
     targets: tuple[Target, ...]
     source: str
     unscanned: tuple[str, ...]
     notes: tuple[Note, ...]
+    unread: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, order=True)

@@ -36,11 +36,12 @@ def plan_scan(image: str, releases: object, metadata: Mapping[str, object], now:
         end = channels.end_of_life(channel.track, known, now)
         if isinstance(end, Note):
             notes.append(end)
-        if not isinstance(end, Note) or end.kind != 'expired-track':
+        if not isinstance(end, Note) or end.kind != channels.EXPIRED:
             live.setdefault(revision, []).append(channel)
     targets: dict[tuple[int, str], Target] = {}
     newest, source, seen = -1, '', set[int]()
     unscanned = ['_releases.json'] if any(note.kind == channels.ODD for note in odd) else []
+    unread = {note.subject for note in odd if note.kind in channels.UNREAD and not _expired(note.subject, known, now)}
     for name, content in metadata.items():
         revision = builds.revision_of(name)
         if revision is None or revision not in leading.values():
@@ -61,7 +62,16 @@ def plan_scan(image: str, releases: object, metadata: Mapping[str, object], now:
         unscanned.append(str(revision))
         notes.append(Note('no-metadata', str(revision), f'Revision {revision} is released, but has no build metadata.'))
     ordered = tuple(sorted(set(notes), key=lambda note: (note.kind, note.subject, note.text)))
-    return ScanPlan(tuple(targets[key] for key in sorted(targets)), source, tuple(sorted(unscanned)), ordered)
+    ready = tuple(targets[key] for key in sorted(targets))
+    return ScanPlan(ready, source, tuple(sorted(unscanned)), ordered, tuple(sorted(unread)))
+
+
+def _expired(subject: str, releases: Mapping[str, object], now: datetime.datetime) -> bool:
+    """Whether what a note is about, a channel or a track, belongs to a track that has reached its end of life."""
+    channel = channels.read_tag(subject)
+    tracks = {subject, channel.track if isinstance(channel, Channel) else subject}
+    ends = [channels.end_of_life(track, releases, now) for track in tracks]
+    return any(isinstance(end, Note) and end.kind == channels.EXPIRED for end in ends)
 
 
 def relevant(found: Iterable[Finding], ignored: Iterable[str]) -> tuple[Finding, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import email.utils
 import functools
+import logging
 import re
 import ssl
 import time
@@ -15,7 +16,7 @@ import httpx
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from oci_factory.mendable import UNAUTHORISED, mendable
+from oci_factory.mendable import UNAUTHORISED, WRONG_SETTING, mendable
 
 TIMEOUT = httpx.Timeout(30, connect=10)
 """Seconds; shorter than the activities' heartbeat timeout."""
@@ -27,6 +28,11 @@ each time that it says so again."""
 _LONGEST_DELAY = 3600
 """Seconds; GitHub's limits are those of an hour."""
 
+_LEAST_DELAY = 300
+"""Seconds to which the least delay grows: attempts are counted, and one who asks for a second might use them up."""
+
+# It logs each request's URL at INFO, and a webhook's is a secret.
+logging.getLogger('httpx').setLevel(logging.WARNING)
 
 _THROTTLED = re.compile(r'(^|"__type"\s*:\s*"([^"]*#)?)(Throttling|TooManyRequests)Exception\b')
 """At the beginning of Amazon's header, or in the body."""
@@ -46,6 +52,11 @@ class Web:
         timeout: of each request.
         secret_path: whether the URLs' paths are secrets, as those of webhooks are; errors then name the host only.
         secrets: what else may be part of no error, should the service quote it.
+        follows: whether it goes where it is sent on to, as GitHub sends who asks for a repository by a former name. The
+            token goes to no other host.
+
+    Raises:
+        ApplicationError: when the environment names a proxy that cannot be one.
     """
 
     def __init__(
@@ -55,10 +66,17 @@ class Web:
         timeout: httpx.Timeout = TIMEOUT,
         secret_path: bool = False,
         secrets: Collection[str] = (),
+        follows: bool = False,
     ) -> None:
         self._secrets, self._secret_path = [one for one in (token, *secrets) if one], secret_path
+        self._follows = follows
         headers = {'Authorization': f'Bearer {token}'} if token else {}
-        self._client = httpx.Client(timeout=timeout, headers=headers, verify=authorities())
+        try:
+            self._client = httpx.Client(timeout=timeout, headers=headers, verify=authorities())
+        except (ValueError, ImportError, httpx.InvalidURL):
+            # What is wrong with a proxy's address httpx says already here, and quotes a password in it.
+            sentence = 'nobody can be asked: mend HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY'
+            raise mendable(sentence, WRONG_SETTING) from None
 
     def __enter__(self) -> Web:
         return self
@@ -96,7 +114,11 @@ class Web:
 
     def _send(self, method: str, url: str, options: Mapping[str, Any]) -> httpx.Response:
         try:
-            return self._client.request(method, url, **options)
+            found = self._client.request(method, url, follow_redirects=self._follows and method == 'GET', **options)
+            # Other answers of this kind make a question of an order.
+            if self._follows and found.status_code in (307, 308) and found.next_request:
+                return self._client.send(found.next_request)
+            return found
         except httpx.InvalidURL:
             # Not quoted: what is wrong with a URL may be the password in it.
             raise ApplicationError('one of the URLs in the settings is invalid', non_retryable=True) from None
@@ -165,7 +187,8 @@ def refused(
     if delay is not None:
         return ApplicationError(
             f'{sentence}; again in {delay} s',
-            type='RateLimited',
+            # One that is down says for how long as well, and people want to hear of that.
+            type='ServerError' if status >= 500 else 'RateLimited',
             next_retry_delay=datetime.timedelta(seconds=delay),
         )
     if status >= 500:
@@ -184,19 +207,20 @@ def _delay(status: int, headers: Mapping[str, str], text: str) -> int | None:
     that time with every answer, a refusal for lack of rights included. Swift answers 429 or 498, Amazon's services 400
     with the name of an error. A service that is down for a while answers 503, and may say for how long.
     """
+    attempt = activity.info().attempt if activity.in_activity() else 1
+    least = min(2 ** min(attempt - 1, 10), _LEAST_DELAY)
     if status == 400 and _THROTTLED.search(headers.get('x-amzn-errortype', '') + text):
         status = 429
     after = seconds(headers.get('retry-after', '')) if status in (403, 429, 498, 503) else None
     if after is not None:
-        return max(1, after)
+        return max(least, after)
     if status not in (403, 429, 498):
         return None
     reset = headers.get('x-ratelimit-reset', '')
     if headers.get('x-ratelimit-remaining', '0') == '0' and reset.isdigit():
-        return max(1, int(reset) - int(time.time()) + 1)
+        return max(least, int(reset) - int(time.time()) + 1)
     if status != 403 or re.search('rate limit', text, re.IGNORECASE):
         # GitHub wants clients that are refused again to stay away for longer each time.
-        attempt = activity.info().attempt if activity.in_activity() else 1
         return min(_LIMIT_DELAY * 2 ** min(attempt - 1, 10), _LONGEST_DELAY)
     return None
 
