@@ -60,7 +60,7 @@ def _database_asked(juju: jubilant.Juju, address: str) -> str:
 
 def _revisions(juju: jubilant.Juju, app: str) -> list[int]:
     """Of the one secret that an application owns."""
-    ((uri, _),) = json.loads(juju.cli('secrets', '--owner', app, '--format=json')).items()
+    ((uri, _),) = json.loads(juju.cli('secrets', '--owner', f'application-{app}', '--format=json')).items()
     told = json.loads(juju.cli('show-secret', uri, '--revisions', '--format=json'))[uri]
     return sorted(each['revision'] for each in told['revisions'])
 
