@@ -147,7 +147,7 @@ def wait_active(
     try:
         return juju.wait(
             lambda status: jubilant.all_active(status, *apps) and jubilant.all_agents_idle(status, *apps),
-            error=None if may_fail else lambda status: jubilant.any_error(status, *apps),
+            error=None if may_fail else lambda status: _hook_failed(status, *apps),
             timeout=timeout,
             successes=1 + round(steady / pause),
             delay=pause,
@@ -158,6 +158,13 @@ def wait_active(
         log = [line for line in juju.cli('debug-log', '--replay', '--no-tail').splitlines() if line.startswith('unit-')]
         reason = f'not active after {timeout:.0f} s' if isinstance(error, TimeoutError) else 'a hook failed'
     raise AssertionError('\n'.join([reason, table, *log[-40:]]))
+
+
+def _hook_failed(status: jubilant.Status, *apps: str) -> bool:
+    """Whether a hook has; an error is to Juju, too, what Kubernetes tries again: a container whose secret is late."""
+    units = (unit for name in apps or status.apps for unit in status.apps[name].units.values())
+    told = (unit.workload_status for unit in units)
+    return any(one.current == 'error' and one.message.startswith('hook failed') for one in told)
 
 
 def deploy_pulse(
