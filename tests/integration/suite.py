@@ -190,34 +190,27 @@ def unit_status(status: jubilant.Status, app: str) -> str:
     return f'{unit.workload_status.current}: {unit.workload_status.message}'
 
 
-def wait_status(juju: jubilant.Juju, app: str, text: str, timeout: float = 180) -> None:
-    """Wait until an application's first unit says something, like `blocked: no database`."""
-    _wait_status(juju, app, text, timeout, lambda _status: True, successes=1)
+def wait_status(juju: jubilant.Juju, app: str, text: str, timeout: float = 180, *, settled: bool = False) -> None:
+    """Wait until an application's first unit says something, like `blocked: no database`.
 
-
-def wait_settled(juju: jubilant.Juju, app: str, text: str, timeout: float = 180) -> None:
-    """Wait until an application's first unit says something and has nothing more to do.
-
-    For who takes an option back then. Where another hook than config-changed has read the option, and it has its former
-    value again before that hook ends, Juju calls none for it: its agent compares only what it finds between two hooks.
-    The unit would go by the value that was taken back until the next update-status.
+    Args:
+        juju: the model.
+        app: the application.
+        text: how status and message begin.
+        timeout: seconds.
+        settled: whether it must have nothing more to do, for who takes an option back then. Where another hook than
+            config-changed has read the option, and it has its former value again before that hook ends, Juju calls none
+            for it: its agent compares only between two hooks. The unit would go by the value that was taken back until
+            the next update-status.
     """
-    _wait_status(juju, app, text, timeout, lambda status: jubilant.all_agents_idle(status, app), successes=4)
 
-
-def _wait_status(
-    juju: jubilant.Juju,
-    app: str,
-    text: str,
-    timeout: float,
-    also: Callable[[jubilant.Status], bool],
-    successes: int,
-) -> None:
     def says(status: jubilant.Status) -> bool:
-        return bool(status.apps[app].units) and unit_status(status, app).startswith(text) and also(status)
+        if not status.apps[app].units or not unit_status(status, app).startswith(text):
+            return False
+        return not settled or jubilant.all_agents_idle(status, app)
 
     try:
-        juju.wait(says, timeout=timeout, successes=successes, delay=0.3)
+        juju.wait(says, timeout=timeout, successes=4 if settled else 1, delay=0.3)
     except TimeoutError:
         raise AssertionError(f'{app} says {unit_status(juju.status(), app)!r}, not {text!r}') from None
 

@@ -52,7 +52,7 @@ def test_given_no_database_then_blocked_names_both_pairs(juju, server):
 )
 def test_given_an_option_that_makes_no_sense_then_blocked_names_it(juju, server, option, value, sentence):
     juju.config(server, {option: value})
-    suite.wait_settled(juju, server, f'blocked: {sentence}')
+    suite.wait_status(juju, server, f'blocked: {sentence}', settled=True)
 
     juju.config(server, reset=option)
     suite.wait_status(juju, server, 'blocked: no database')
@@ -151,7 +151,7 @@ def test_given_an_option_of_the_worker_that_fits_nothing_then_blocked_names_it(j
     # The one before is mended at the same time: each way back to active would take longer than all this.
     juju.config(worker, {option: value}, reset=[other for other in _WRONG if other != option])
 
-    suite.wait_settled(juju, worker, f'blocked: {sentence}')
+    suite.wait_status(juju, worker, f'blocked: {sentence}', settled=True)
 
 
 def test_given_options_that_are_mended_then_the_worker_works_again(juju, worker):

@@ -205,7 +205,7 @@ def test_given_a_deployment_when_every_hook_is_killed_at_every_command_then_it_e
 
 def test_given_options_when_changed_and_back_under_kills_then_each_is_followed(juju, struck):
     juju.config(STRUCK, {'num-history-shards': 0})
-    suite.wait_settled(juju, STRUCK, 'blocked: num-history-shards', timeout=_PATIENCE)
+    suite.wait_status(juju, STRUCK, 'blocked: num-history-shards', timeout=_PATIENCE, settled=True)
 
     juju.config(STRUCK, reset='num-history-shards')
 

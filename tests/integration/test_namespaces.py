@@ -204,7 +204,7 @@ def test_given_declared_namespaces_then_they_are_made_changed_and_when_removed_o
 )
 def test_given_a_declaration_that_cannot_be_then_blocked_names_the_option(juju, deployed, option, sentence):
     juju.config(suite.SERVER, {'declared-namespaces': option})
-    suite.wait_settled(juju, suite.SERVER, f'blocked: declared-namespaces: {sentence}')
+    suite.wait_status(juju, suite.SERVER, f'blocked: declared-namespaces: {sentence}', settled=True)
 
     juju.config(suite.SERVER, reset='declared-namespaces')
     suite.wait_active(juju)

@@ -98,7 +98,9 @@ def test_given_three_units_when_what_needs_no_restart_changes_then_none_restarts
 def test_given_an_unknown_key_of_dynamic_configuration_then_the_servers_own_validator_is_quoted(juju, address):
     juju.config(suite.SERVER, {'dynamic-config': 'limit.blobSize.errors: [{value: 9}]'})
 
-    suite.wait_settled(juju, suite.SERVER, 'blocked: dynamic-config: unregistered key "limit.blobsize.errors"')
+    suite.wait_status(
+        juju, suite.SERVER, 'blocked: dynamic-config: unregistered key "limit.blobsize.errors"', settled=True
+    )
     juju.config(suite.SERVER, reset=['dynamic-config'])
     suite.wait_active(juju)
 

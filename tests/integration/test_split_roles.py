@@ -75,7 +75,9 @@ def test_given_more_connections_than_postgresql_allows_when_asked_for_then_the_n
 ):
     juju.config(HISTORY, {'persistence-max-conns': 40})
 
-    suite.wait_settled(juju, HISTORY, 'blocked: units x roles x connections is 2 x 1 x (40 + 2) + 21 elsewhere = 105, ')
+    suite.wait_status(
+        juju, HISTORY, 'blocked: units x roles x connections is 2 x 1 x (40 + 2) + 21 elsewhere = 105, ', settled=True
+    )
     started = suite.pod_exec(juju, f'{HISTORY}-0', 'temporal', 'cat /etc/temporal-charm/restarts.jsonl')
     assert '"persistence-max-conns"' not in started
     juju.config(HISTORY, reset=['persistence-max-conns'])
