@@ -116,10 +116,10 @@ class Kafka:
         self._waiting: deque[Message] = deque()
         self._paused = self._worn = False
         """Worn is a consumer that another one is to follow: after a fatal error, or to be told anew what is wrong."""
-        self._owed: dict[tuple[str, int], int] = {}
-        """Partition to the offset that is still to be committed."""
         self._settled: dict[tuple[str, int], int] = {}
-        """Partition to the highest offset that was to be committed: several commits may be under way at once."""
+        """Partition to the offset after what was acknowledged."""
+        self._owed: set[tuple[str, int]] = set()
+        """Partitions of which that is still to be committed."""
         self._next: dict[tuple[str, int], int] = {}
 
     async def take(self) -> Sequence[Message]:
@@ -225,28 +225,29 @@ class Kafka:
         for message in messages:
             at, assignment = message.receipt
             if self._assigned.get(at) == assignment:
-                self._owed[at] = self._settled[at] = message.position + 1
+                self._settled[at] = message.position + 1
+                self._owed.add(at)
         self._commit()
 
     def _commit(self, *, wait: bool = False) -> None:
         """Commit what is owed, and hear of it by `_committed`; what fails is owed again."""
         if not self._owed or self._consumer is None:
             return
-        owed, self._owed = self._owed, {}
-        offsets = [ck.TopicPartition(*at, offset) for at, offset in owed.items()]
+        owed, self._owed = self._owed, set()
+        offsets = [ck.TopicPartition(*at, self._settled[at]) for at in owed]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=not wait)
         except ck.KafkaException as error:
             _logger.warning('offsets are not committed: %s', _words(error))
-            self._owed = owed | self._owed
+            self._owed |= owed
 
     def _committed(self, error: ck.KafkaError | None, partitions: list[ck.TopicPartition]) -> None:
         for partition in partitions:
             at = (partition.topic, partition.partition)
             if (error or partition.error) and at in self._settled and at not in self._owed:
                 _logger.warning('%s is not committed: %s', _lane(*at), error or partition.error)
-                # Not the offset that failed: a later one may have been committed meanwhile, or have failed before.
-                self._owed[at] = self._settled[at]
+                # Of several commits that were under way a later one may have failed before, or have been made.
+                self._owed.add(at)
 
     def _on_assign(self, _: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
         self._assignments += 1
@@ -268,7 +269,8 @@ class Kafka:
 
     def _drop(self, partitions: Iterable[ck.TopicPartition]) -> None:
         gone = {(one.topic, one.partition) for one in partitions}
-        for book in (self._assigned, self._owed, self._settled, self._next):
+        self._owed -= gone
+        for book in (self._assigned, self._settled, self._next):
             for at in gone:
                 book.pop(at, None)
         self._waiting = deque(one for one in self._waiting if one.receipt[0] not in gone)
