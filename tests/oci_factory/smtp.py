@@ -67,6 +67,7 @@ class MailServer(socketserver.ThreadingTCPServer):
         received: message, user, whether the connection was encrypted.
         refused: an addressee that is; empty for none.
         silent: whether it hangs up when it has a mail, without an answer.
+        at_once: whether it speaks TLS from the beginning.
 
     Args:
         context: for STARTTLS; None for a server without it.
@@ -78,8 +79,15 @@ class MailServer(socketserver.ThreadingTCPServer):
     def __init__(self, context: ssl.SSLContext | None, greeting: str = '220 mail') -> None:
         super().__init__(('127.0.0.1', 0), _Session)
         self.context, self.greeting = context, greeting
-        self.refused, self.silent = '', False
+        self.refused, self.silent, self.at_once = '', False, False
         self.received: list[tuple[email.message.EmailMessage, str, bool]] = []
+
+    def get_request(self) -> tuple[Any, Any]:
+        """A connection and whose it is."""
+        connection, address = super().get_request()
+        return (
+            self.context.wrap_socket(connection, server_side=True) if self.context and self.at_once else connection
+        ), address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing: clients that refuse the certificate hang up."""

@@ -223,7 +223,15 @@ def test_an_addressee_who_is_refused_is_told_of_and_the_others_get_the_mail_once
     assert len(mail.received) == 1
 
 
-def test_a_mail_that_may_have_been_taken_is_not_sent_twice(mail: MailServer) -> None:
+@pytest.mark.parametrize('security', ['starttls', 'tls'])
+def test_a_mail_that_may_have_been_taken_is_not_sent_twice(
+    mail: MailServer, monkeypatch: pytest.MonkeyPatch, security: str
+) -> None:
+    monkeypatch.setenv('OCI_FACTORY_SMTP_SECURITY', security)
+    mail.at_once = security == 'tls'
+    run(activities.notify, 'mail', ENDED, '')
+    ((_, user, secure),) = mail.received
+    assert (user, secure) == (USER, True)
     mail.silent = True
     error = failure(activities.notify, 'mail', ENDED, '')
     assert given_up(error, options.NOTIFY) and 'it may have done so' in error.message

@@ -15,12 +15,17 @@ class UncertainError(Exception):
 
 
 def _patiently(session: smtplib.SMTP, data: Callable[[Any], tuple[int, bytes]], mail: Any) -> tuple[int, bytes]:
-    if session.sock is not None:
-        session.sock.settimeout(TAKING)
+    def wait(seconds: float) -> None:
+        if session.sock is not None:
+            session.sock.settimeout(seconds)
+
+    wait(TAKING)
     try:
         return data(mail)
     except (OSError, smtplib.SMTPServerDisconnected):
         raise UncertainError from None
+    finally:
+        wait(session.timeout)
 
 
 class Plain(smtplib.SMTP):
